@@ -1,0 +1,25 @@
+/* The audit log: append-only, a hash chain. Every write and every look at a secret.
+ * entry hash = SHA-256(previous hash || canonical JSON of the entry); the application's database role may insert and select only. */
+#pragma once
+#include "portal/core/err.h"
+#include "portal/db/db.h"
+#include "portal/http/http.h"
+
+struct audit_entry {
+    const char *actor, *actor_name;   /* account that acted; "system" for the node itself */
+    const char *person_name;          /* the person behind a token */
+    const char *address;              /* remote address or NULL */
+    const char *action;               /* "order.create", "secret.reveal", "token.revoke" */
+    const char *subject;              /* "service:orders-db" */
+    const char *team;                 /* or NULL */
+    const char *before, *after;       /* JSON text of the state, or NULL; only the digests are kept */
+    const char *detail;               /* JSON text for people (never a secret), or NULL */
+    const char *request_id;
+};
+/* In the caller's transaction: the act and its entry commit together. */
+int audit_append(struct db_conn *c, const struct audit_entry *a, struct err *e);
+/* Fills actor, person, address, request id from the request. */
+void audit_from_request(struct audit_entry *a, const struct http_req *r);
+/* Walks the whole chain: *ret_entries checked; ERR_CONFLICT names the first broken entry. */
+int audit_verify(struct db_conn *c, int64_t *ret_entries, struct err *e);
+extern const struct http_route audit_routes[];

@@ -1,0 +1,121 @@
+/* The civetweb seam: listeners, router, request context, answers, problem documents, event streams' hand-over, drain.
+ *
+ * A handler runs on an HTTP worker (THREAD_HTTP) and may block on the database for a moment. It either answers once with one of
+ * http_reply_*() and returns 0, or returns an error, which becomes an RFC 9457 problem (application/problem+json).
+ * Everything in `struct http_req` lives until the handler returns; memory comes from r->arena.
+ * The document at /api/openapi.json is the contract: routes name their operationId; bodies of routes with an operation are checked against
+ * the document's schema before the handler runs (422 with fields), query parameters too (400). */
+#pragma once
+#include "portal/core/arena.h"
+#include "portal/core/buf.h"
+#include "portal/core/err.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_server;
+struct http_conn;   /* private */
+struct principal;   /* auth/auth.h fills it; http only carries the pointer */
+
+struct http_req {
+    struct arena *arena;
+    const char *method, *path;      /* path is decoded, without the query */
+    const char *request_id;         /* of this request: trace id, also in the answer's X-Request-Id and in problems */
+    const char *remote_addr;
+    bool tls;
+    const struct http_route *route;
+    struct principal *who;          /* NULL: nobody is signed in */
+    const char *body; size_t body_len;
+    json_t *json;                   /* parsed body of application/json, checked against the schema; NULL without a body. Owned by the request */
+    const char *idempotency_key;    /* or NULL */
+    const char *if_match, *if_none_match;
+    void *user;                     /* the server's `user` */
+    struct http_conn *conn;
+};
+
+/* Path parameter, query parameter (decoded, first of that name), request header: NULL when absent. */
+const char *http_param(const struct http_req *r, const char *name);
+const char *http_query(const struct http_req *r, const char *name);
+const char *http_header(const struct http_req *r, const char *name);
+const char *http_cookie(const struct http_req *r, const char *name);
+/* `limit` and `cursor` of a list: limit 1..500 (default 50); ERR_INVALID names the field. */
+int http_query_int(const struct http_req *r, const char *name, int64_t fallback, int64_t min, int64_t max, int64_t *ret, struct err *e);
+
+enum http_flags {
+    HTTP_IDEMPOTENT_REQUIRED = 1,   /* Idempotency-Key must be there: 400 otherwise */
+    HTTP_IDEMPOTENT = 2,            /* the key is honoured when given */
+    HTTP_STREAM = 4,                /* the handler hands the socket over; not counted as a busy worker */
+    HTTP_RAW_BODY = 8,              /* the body is not JSON: only r->body */
+    HTTP_NO_CSRF = 16,              /* sign-in and webhooks */
+    HTTP_SECRET_BODY = 32,          /* wiped after the request, and its answer is stored for idempotency only sealed */
+};
+
+struct http_route {
+    const char *method, *pattern;   /* "/api/v1/orders/{id}" */
+    const char *operation;          /* operationId in the OpenAPI document; NULL: not part of the API (static) */
+    const char *need;               /* "public", "signed-in", a role ("viewer", ...: held somewhere; handlers check the team), "scope:<name>" */
+    int (*fn)(struct http_req *r, struct err *e);
+    unsigned flags;
+    size_t body_max;                /* 0: 1 MiB */
+};
+
+/* What the layers above plug in. Called on HTTP workers. All may be NULL. */
+struct http_hooks {
+    /* Fills r->who from the session cookie or bearer token; ERR_UNAUTHENTICATED for a wrong one (none at all is no error). */
+    int (*authenticate)(struct http_req *r, struct err *e);
+    /* Whether r->who may call r->route: ERR_UNAUTHENTICATED, ERR_DENIED (naming the role), ERR_RATE; also CSRF. */
+    int (*authorize)(struct http_req *r, struct err *e);
+    /* Idempotency: begin returns 1 and fills the stored answer to be sent again; 0 to go on; ERR_CONFLICT while running, ERR_INVALID for another payload (422).
+     * end stores what was answered (status < 500), or forgets the key. */
+    int (*idempotency_begin)(struct http_req *r, int *ret_status, struct buf *ret_headers, struct buf *ret_body, struct err *e);
+    void (*idempotency_end)(struct http_req *r, int status, const char *headers, const char *body, size_t len);
+    /* Whether the body fits the operation: ERR_INVALID with fields (422). */
+    int (*check_body)(struct http_req *r, struct err *e);
+    /* Further problems text, e.g. for logging an access line; after each answer. duration in microseconds. */
+    void (*done)(struct http_req *r, int status, size_t bytes, int64_t duration_us);
+};
+
+struct http_options {
+    const char *listen;             /* "127.0.0.1:8080", "[::1]:8080"; port 0 picks one */
+    const char *certificate, *private_key; /* PEM paths; both or none */
+    int threads;
+    int header_timeout_ms;          /* whole request head */
+    int body_timeout_ms;            /* absolute, whole body */
+    int body_min_rate;              /* bytes/s after the first second */
+    const struct http_hooks *hooks;
+    void *user;
+};
+
+int http_server_new(const struct http_options *o, struct http_server **ret, struct err *e);
+/* Tables end with a route whose method is NULL; kept by pointer. Before http_server_start. */
+void http_server_add(struct http_server *s, const struct http_route *table);
+int http_server_start(struct http_server *s, struct err *e);
+int http_server_port(const struct http_server *s);
+/* Drain: keep-alive ends, in-flight requests finish (up to timeout_ms), then the listener stops. */
+void http_server_drain(struct http_server *s, int timeout_ms);
+void http_server_free(struct http_server *s);
+struct http_stats { int64_t requests, in_flight, status_2xx, status_3xx, status_4xx, status_5xx, rejected_busy; int busy, threads; };
+void http_server_stats(const struct http_server *s, struct http_stats *ret);
+/* Calls fn for every route: the OpenAPI check and the tests use it. */
+void http_server_each_route(const struct http_server *s, void (*fn)(const struct http_route *r, void *arg), void *arg);
+
+/* Answers: one buffer, one write. Extra headers first (name and value are copied). */
+void http_add_header(struct http_req *r, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int http_reply(struct http_req *r, int status, const char *content_type, const void *body, size_t len);
+int http_reply_json(struct http_req *r, int status, const struct buf *body);
+int http_reply_json_t(struct http_req *r, int status, const json_t *body);
+int http_reply_empty(struct http_req *r, int status);
+/* Sends `etag` (quoted here), or 304 when If-None-Match names it: returns 1 then (answered), else 0 with the header added. */
+int http_etag(struct http_req *r, const char *etag);
+/* An asset from memory; gz may be NULL. */
+int http_reply_asset(struct http_req *r, const char *content_type, const char *etag, bool immutable, const void *body, size_t len, const void *gz, size_t gz_len);
+
+/* Turns an error into status, type, title; used by the server and by tests. */
+int http_status_of(const struct err *e);
+void http_problem_json(const struct err *e, const char *request_id, const char *instance, struct buf *out);
+
+/* Takes the socket away from civetweb: writes the SSE head (200, text/event-stream, no-store), returns a stream that the loop owns
+ * (portal/loop/stream.h). The handler must return 0 right after. */
+struct stream;
+int http_take_stream(struct http_req *r, struct stream **ret, struct err *e);
