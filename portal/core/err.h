@@ -53,7 +53,7 @@ int err_errno(struct err *e, int code, int errnum, const char *fmt, ...) __attri
 /* Puts "<text>: " in front of the message; returns e->code (ERR_INTERNAL when e is NULL). */
 int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Adds a field to an error of code ERR_INVALID; sets code and a summary message when it is the first.
- * More than ERR_FIELDS_MAX fields are counted in the message's end, not kept. Returns ERR_INVALID. */
+ * Beyond ERR_FIELDS_MAX the message says that there are more. Returns ERR_INVALID. */
 int err_field(struct err *e, const char *pointer, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Sets the problem type; returns e->code, so that `return err_type(e, "name-taken");` reads well. */
 int err_type(struct err *e, const char *slug);
