@@ -53,7 +53,7 @@ static int refuse(struct err *e)
     return err_type(e, "bad-cursor");
 }
 
-int cursor_open(const char *list, const char *text, struct arena *a, const char **ret_plain, struct err *e)
+int cursor_open(const char *text, const char *list, struct arena *a, const char **ret_plain, struct err *e)
 {
     BUF_AUTO raw = BUF_INIT;
     uint8_t head[HEAD];

@@ -142,21 +142,21 @@ static void test_cursor(void **state)
     assert_null(strstr(text, "ada"));
     assert_int_equal(keyring_rotate_file(p->path, NULL, &e), 0);
     assert_int_equal(keyring_reload(k, &e), 0);
-    assert_int_equal(cursor_open("people", text, a, &plain, &e), 0);
+    assert_int_equal(cursor_open(text, "people", a, &plain, &e), 0);
     assert_string_equal(plain, "ada");
-    assert_int_equal(cursor_open("tokens", text, a, &plain, &e), ERR_INVALID);
+    assert_int_equal(cursor_open(text, "tokens", a, &plain, &e), ERR_INVALID);
     assert_string_equal(e.type, "bad-cursor");
     assert_int_equal(e.n_fields, 0);
     char *changed = arena_strdup(a, text);
     for (size_t i = 0; i < strlen(text); i++) {
         changed[i] = text[i] == 'A' ? 'B' : 'A';
-        assert_int_equal(cursor_open("people", changed, a, &plain, &e), ERR_INVALID);
+        assert_int_equal(cursor_open(changed, "people", a, &plain, &e), ERR_INVALID);
         changed[i] = text[i];
     }
     static const char *const wrong[] = {"", "x", "!!!!", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_int_equal(cursor_open("people", wrong[i], a, &plain, &e), ERR_INVALID);
-    assert_int_equal(cursor_open("people", NULL, a, &plain, &e), 0);
+        assert_int_equal(cursor_open(wrong[i], "people", a, &plain, &e), ERR_INVALID);
+    assert_int_equal(cursor_open(NULL, "people", a, &plain, &e), 0);
     assert_null(plain);
     assert_int_equal(cursor_sign("people", NULL, a, &text, &e), 0);
     assert_null(text);
