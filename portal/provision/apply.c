@@ -1,0 +1,302 @@
+#include <string.h>
+
+#include "portal/core/log.h"
+#include "portal/json/json.h"
+#include "portal/provision/run_private.h"
+#include "portal/secrets/secrets.h"
+#include "provision_queries.h"
+
+/* The plan that was approved, opened. */
+struct saved { const void *plan, *json; size_t plan_len, json_len; int64_t serial; bool has_changes; const char *engine, *engine_version, *providers; };
+
+static int open_bytes(const struct db_result *row, int col, const char *table, const char *id, int64_t version, struct arena *a, const void **ret, size_t *ret_len,
+                      struct err *e)
+{
+    size_t len;
+    const void *sealed = db_blob(row, 0, col, a, &len);
+    BUF_AUTO plain = BUF_INIT;
+    int r = secrets_open(table, id, version, sealed, len, &plain, e);
+    if (!r) {
+        *ret = arena_memdup(a, plain.data, plain.len);
+        *ret_len = plain.len;
+    }
+    buf_wipe(&plain);
+    return r;
+}
+
+static int load_saved(struct order *o, struct saved *ret, struct err *e)
+{
+    struct arena *a = o->job->arena;
+    DB_CONN_AUTO c = NULL;
+    DB_RESULT_AUTO row = NULL;
+    int r = db_take(o->job->db, &c, e);
+    if (!r)
+        r = db_one(c, Q_PLAN_GET, &row, e, db_text(o->id));
+    if (r)
+        return r;
+    ret->serial = db_i64(row, 0, 2);
+    ret->engine = arena_strdup(a, db_str(row, 0, 4));
+    ret->engine_version = arena_strdup(a, db_str(row, 0, 5));
+    ret->providers = arena_strdup(a, db_str(row, 0, 6));
+    ret->has_changes = db_bool(row, 0, 7);
+    r = open_bytes(row, 0, "saved_plan", o->id, ret->serial, a, &ret->plan, &ret->plan_len, e);
+    return r ? r : open_bytes(row, 1, "saved_plan_json", o->id, ret->serial, a, &ret->json, &ret->json_len, e);
+}
+
+/* Whether an apply of this order was begun before; its journal when it was cut off. */
+static int load_journal(struct order *o, bool *ret_begun, const void **ret, size_t *ret_len, struct err *e)
+{
+    DB_CONN_AUTO c = NULL;
+    DB_RESULT_AUTO row = NULL;
+    int r = db_take(o->job->db, &c, e);
+    if (!r)
+        r = db_run(c, Q_RUN_LAST_SWEPT_APPLY, &row, e, db_text(o->id));
+    if (r)
+        return r;
+    *ret_begun = db_rows(row) > 0;
+    if (!*ret_begun || db_is_null(row, 0, 1))
+        return 0;
+    return open_bytes(row, 1, "run", db_str(row, 0, 0), 1, o->job->arena, ret, ret_len, e);
+}
+
+int run_plan_is_current(struct order *o, struct err *e)
+{
+    DB_CONN_AUTO c = NULL;
+    DB_RESULT_AUTO plan = NULL;
+    DB_RESULT_AUTO state = NULL;
+    DB_RESULT_AUTO begun = NULL;
+    int r = db_take(o->job->db, &c, e);
+    if (!r)
+        r = db_run(c, Q_PLAN_GET, &plan, e, db_text(o->id));
+    if (!r)
+        r = db_run(c, Q_STATE_LAST, &state, e, db_text(o->service_id));
+    if (!r)
+        r = db_run(c, Q_RUN_LAST_SWEPT_APPLY, &begun, e, db_text(o->id));
+    if (r)
+        return r;
+    if (db_rows(plan) == 0 || strcmp(db_str(plan, 0, 3), o->template_version))
+        return 0;
+    if (db_rows(begun)) /* what moved, this order moved itself */
+        return 1;
+    return db_i64(plan, 0, 2) == (db_rows(state) ? db_i64(state, 0, 0) : -1);
+}
+
+/* ---- what is left of an apply that was cut off ---- */
+
+static bool action_is_within(enum tf_action approved, enum tf_action now)
+{
+    switch (approved) {
+    case TF_ACTION_CREATE: return now == TF_ACTION_CREATE || now == TF_ACTION_UPDATE || now == TF_ACTION_REPLACE;
+    case TF_ACTION_REPLACE: return now == TF_ACTION_REPLACE || now == TF_ACTION_CREATE || now == TF_ACTION_UPDATE || now == TF_ACTION_DELETE;
+    default: return approved == now;
+    }
+}
+
+/* NULL when every change was approved, else the address of one that was not. */
+static const char *beyond_approval(const struct tf_plan *approved, const struct tf_plan *now)
+{
+    for (size_t i = 0; i < now->n_changes; i++) {
+        const struct tf_change *c = &now->changes[i];
+        bool within = c->action == TF_ACTION_READ || c->action == TF_ACTION_NOOP;
+        for (size_t k = 0; k < approved->n_changes && !within; k++)
+            within = !strcmp(approved->changes[k].address, c->address) && action_is_within(approved->changes[k].action, c->action);
+        if (!within)
+            return c->address;
+    }
+    return NULL;
+}
+
+static size_t drop_failed(struct tf_import *imports, size_t n, const struct tf_result *result)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool failed = false;
+        for (size_t k = 0; k < result->n_failed_imports; k++)
+            failed |= !strcmp(imports[i].address, result->failed_imports[k]);
+        if (!failed)
+            imports[kept++] = imports[i];
+    }
+    return kept;
+}
+
+static int wanted_imports(struct run_setup *s, const struct saved *saved, const void *journal, size_t journal_len, struct tf_import **ret, size_t *ret_n, struct err *e)
+{
+    struct tf_recovery *found = NULL;
+    size_t n = 0;
+    int r = tf_recovery_imports(s->arena, journal, journal_len, s->state, s->state_len, saved->json, saved->json_len, &found, &n, e);
+    if (r)
+        return r;
+    *ret = arena_alloc(s->arena, sizeof **ret * (n + 1));
+    for (size_t i = 0; i < n; i++)
+        if (found[i].kind == TF_RECOVERY_IMPORT)
+            (*ret)[(*ret_n)++] = (struct tf_import){found[i].address, found[i].id};
+        else
+            log_warn("what was in flight when an apply was cut off cannot be looked for", LOG_S("address", found[i].address), LOG_S("why", found[i].why));
+    return 0;
+}
+
+/* Plans what is left; 0 with result->ok, or the outcome is filled. */
+static int plan_rest(struct run_setup *s, const struct saved *saved, const void *journal, size_t journal_len, struct tf_result *result, struct run_outcome *ret, struct err *e)
+{
+    struct order *o = s->order;
+    struct tf_import *imports = NULL;
+    size_t n = 0;
+    int r = o->destroy || !journal ? 0 : wanted_imports(s, saved, journal, journal_len, &imports, &n, e);
+    while (!r) {
+        *result = (struct tf_result){0};
+        r = run_engine(s, o->destroy ? TF_PLAN_DESTROY : TF_PLAN, &(struct run_input){.imports = imports, .n_imports = n}, result, e);
+        size_t kept = r || result->ok ? n : drop_failed(imports, n, result);
+        if (r || result->ok || kept == n)
+            break;
+        n = kept; /* what was in flight never came to be */
+    }
+    if (r && run_error_is_ours(r))
+        return r;
+    if (r || !result->ok) {
+        run_fail(s, "plan of what an interrupted apply left", result, e, ret);
+        return 0;
+    }
+    struct tf_plan approved;
+    if ((r = tf_plan_read(s->arena, saved->json, saved->json_len, s->secrets, &approved, e)))
+        return r;
+    const char *beyond = beyond_approval(&approved, &result->plan_read);
+    if (beyond) {
+        struct err why = ERR_INIT;
+        err_set(&why, ERR_CONFLICT, "the apply was interrupted, and going on would change %s beyond the approved plan; order anew, or destroy", beyond);
+        result->ok = false;
+        run_fail(s, "apply", result, &why, ret);
+    }
+    return 0;
+}
+
+/* ---- what is kept after an apply ---- */
+
+static int64_t count_resources(const void *state, size_t len)
+{
+    json_t *doc = NULL;
+    if (!state || json_read(state, len, 200, &doc, NULL))
+        return 0;
+    int64_t n = 0;
+    size_t i;
+    const json_t *resource;
+    json_array_foreach(json_object_get(doc, "resources"), i, resource) {
+        const char *mode = json_string_value(json_object_get(resource, "mode"));
+        if (mode && !strcmp(mode, "managed"))
+            n += (int64_t)json_array_size(json_object_get(resource, "instances"));
+    }
+    json_decref(doc);
+    return n;
+}
+
+struct keep { struct run_setup *s; const struct tf_result *result; int64_t resources; };
+
+static int split_outputs(const struct keep *k, json_t *shown, json_t *secret, struct err *e)
+{
+    const json_t *declared = templates_outputs(&k->s->order->version);
+    for (size_t i = 0; i < k->result->n_outputs; i++) {
+        const struct tf_output *out = &k->result->outputs[i];
+        const json_t *about = json_object_get(declared, out->name);
+        if (!about)
+            continue;
+        json_t *value = NULL;
+        int r = json_read(out->value_json, strlen(out->value_json), 64, &value, e);
+        if (r)
+            return err_prefix(e, "output %s", out->name);
+        const char *title = json_string_value(json_object_get(about, "title"));
+        bool sensitive = out->sensitive || json_is_true(json_object_get(about, "sensitive"));
+        json_object_set_new(shown, out->name, json_pack("{s:O,s:b,s:s}", "value", sensitive ? json_null() : value, "sensitive", sensitive, "title", title ? title : out->name));
+        if (sensitive)
+            json_object_set(secret, out->name, value);
+        json_decref(value);
+    }
+    return 0;
+}
+
+static int outputs_body(struct db_conn *c, void *arg, struct err *e)
+{
+    struct keep *k = arg;
+    const char *id = k->s->order->service_id;
+    json_t *shown = json_object(), *secret = json_object();
+    DB_RESULT_AUTO row = NULL;
+    BUF_AUTO text = BUF_INIT;
+    BUF_AUTO plain = BUF_INIT;
+    BUF_AUTO sealed = BUF_INIT;
+    int r = split_outputs(k, shown, secret, e);
+    if (!r)
+        r = db_one(c, Q_SERVICE_OUTPUTS_VERSION, &row, e, db_text(id));
+    if (!r) {
+        json_write(shown, &text);
+        json_write(secret, &plain);
+        r = secrets_seal("service_outputs", id, db_i64(row, 0, 0), plain.data, plain.len, &sealed, e);
+    }
+    if (!r)
+        r = db_run(c, Q_SERVICE_SET_OUTPUTS, NULL, e, db_text(id), db_text(text.data), db_bytes(sealed.data, sealed.len), db_int(db_i64(row, 0, 0)), db_int(k->resources));
+    buf_wipe(&plain);
+    json_decref(shown);
+    json_decref(secret);
+    return r;
+}
+
+static int resources_body(struct db_conn *c, void *arg, struct err *e)
+{
+    struct keep *k = arg;
+    return db_run(c, Q_SERVICE_SET_RESOURCES, NULL, e, db_text(k->s->order->service_id), db_int(k->resources));
+}
+
+static bool same_tools(const struct run_setup *s, const struct saved *saved)
+{
+    BUF_AUTO now = BUF_INIT;
+    run_providers_json(s, &now);
+    json_t *a = NULL, *b = NULL;
+    bool same = !strcmp(s->engine.name, saved->engine) && !strcmp(s->engine.version, saved->engine_version) && !json_read(now.data, now.len, 0, &a, NULL) &&
+                !json_read(saved->providers, strlen(saved->providers), 0, &b, NULL) && json_equal(a, b);
+    json_decref(a);
+    json_decref(b);
+    return same;
+}
+
+static int apply_with(struct run_setup *s, struct run_outcome *ret, struct err *e)
+{
+    struct order *o = s->order;
+    struct saved saved = {0};
+    const void *journal = NULL;
+    size_t journal_len = 0;
+    bool begun = false;
+    int r = load_saved(o, &saved, e);
+    if (!r)
+        r = load_journal(o, &begun, &journal, &journal_len, e);
+    if (r)
+        return r;
+    struct tf_result rest = {0}, result = {0};
+    struct run_input in = {.plan = saved.plan, .plan_len = saved.plan_len};
+    bool again = begun || !same_tools(s, &saved);
+    if (again) {
+        if ((r = plan_rest(s, &saved, journal, journal_len, &rest, ret, e)) || ret->end == RUN_FAILED)
+            return r;
+        in = (struct run_input){.plan = rest.plan, .plan_len = rest.plan_len};
+    }
+    r = run_engine(s, TF_APPLY, &in, &result, e);
+    if (r && run_error_is_ours(r))
+        return r;
+    struct keep k = {s, &result, count_resources(result.state ? result.state : s->state, result.state ? result.state_len : s->state_len)};
+    if (r || !result.ok) {
+        run_fail(s, "apply", &result, e, ret);
+        return road_tx(o, resources_body, &k, e);
+    }
+    ret->end = RUN_OK;
+    return road_tx(o, o->destroy ? resources_body : outputs_body, &k, e);
+}
+
+int run_apply(struct order *o, struct run_outcome *ret, struct err *e)
+{
+    struct run_setup s = {0};
+    int r = run_setup(&s, o, e);
+    if (!r)
+        r = apply_with(&s, ret, e);
+    else if (!run_error_is_ours(r)) {
+        run_fail(&s, "apply", &(struct tf_result){0}, e, ret);
+        r = 0;
+    }
+    run_setup_done(&s);
+    return r;
+}

@@ -1,0 +1,50 @@
+#include "portal/provision/provision.h"
+
+#include "portal/provision/provision_private.h"
+
+static struct provision_options options;
+
+void provision_configure(const struct provision_options *o)
+{
+    options = *o;
+}
+
+const struct provision_options *provision_get(void)
+{
+    return &options;
+}
+
+const struct config_key provision_config[] = {
+    {.name = "engine", .type = CONFIG_STRING, .fallback = "tofu", .help = "Terraform engine of the work role: path or name of tofu or terraform"},
+    {.name = "provider_mirror", .type = CONFIG_STRING, .help = "colon-separated folders of unpacked providers: <host>/<namespace>/<type>/<version>/<os_arch>/"},
+    {.name = "leash", .type = CONFIG_STRING, .help = "path of soma-leash; beside somad by default"},
+    {.name = "plan_minutes", .type = CONFIG_INT, .fallback = "15", .min = 1, .max = 240, .help = "longest time of a plan"},
+    {.name = "apply_minutes", .type = CONFIG_INT, .fallback = "120", .min = 1, .max = 1440, .help = "longest time of an apply"},
+    {0},
+};
+
+const struct http_route provision_routes[] = {
+    {"POST", "/api/v1/orders", "createOrder", "signed-in", orders_create, HTTP_IDEMPOTENT_REQUIRED, 256 * 1024},
+    {"GET", "/api/v1/orders", "listOrders", "signed-in", orders_list, 0, 0},
+    {"GET", "/api/v1/orders/{id}", "getOrder", "signed-in", orders_show, 0, 0},
+    {"POST", "/api/v1/orders/{id}/cancel", "cancelOrder", "signed-in", orders_cancel, HTTP_IDEMPOTENT, 4096},
+    {"POST", "/api/v1/orders/{id}/approval", "decideOrder", "signed-in", orders_decide, HTTP_IDEMPOTENT, 16384},
+    {"GET", "/api/v1/orders/{id}/events", "getOrderEvents", "signed-in", orders_events, HTTP_STREAM, 0},
+    {"GET", "/api/v1/events", "getEvents", "signed-in", all_events, HTTP_STREAM, 0},
+    {"GET", "/api/v1/services", "listServices", "signed-in", services_list, 0, 0},
+    {"GET", "/api/v1/services/{name}", "getService", "signed-in", services_show, 0, 0},
+    {"GET", "/api/v1/services/{name}/outputs", "getServiceOutputs", "signed-in", services_outputs, 0, 0},
+    {"POST", "/api/v1/services/{name}/outputs/reveal", "revealServiceOutputs", "signed-in", services_reveal, HTTP_SECRET_BODY, 4096},
+    {"GET", "/api/v1/environments", "listEnvironments", "signed-in", environments_list, 0, 0},
+    {"POST", "/api/v1/environments", "createEnvironment", "platform-admin", environments_create, HTTP_IDEMPOTENT | HTTP_SECRET_BODY, 0},
+    {"GET", "/api/v1/environments/{name}", "getEnvironment", "signed-in", environments_show, 0, 0},
+    {"PATCH", "/api/v1/environments/{name}", "updateEnvironment", "platform-admin", environments_update, HTTP_IDEMPOTENT | HTTP_SECRET_BODY, 0},
+    {"DELETE", "/api/v1/environments/{name}", "deleteEnvironment", "platform-admin", environments_delete, HTTP_IDEMPOTENT, 0},
+    {"GET", "/api/v1/gates", "listGates", "signed-in", gates_list, 0, 0},
+    {0},
+};
+
+const struct jobs_kind provision_jobs[] = {
+    {.kind = "order", .fn = road_run, .max_attempts = 8, .max_crashes = 5, .backoff_ms = 2000, .backoff_max_ms = 60000, .dead = road_dead},
+    {0},
+};

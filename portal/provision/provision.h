@@ -1,0 +1,33 @@
+/* Orders and services: the road from a request to the real thing and back. portal/provision/README.md tells the story.
+ *
+ * serve: provision_routes. work: provision_jobs (kind "order", subject = the order's id) and provision_sweep() at start. */
+#pragma once
+#include "portal/cluster/cluster.h"
+#include "portal/core/config.h"
+#include "portal/core/err.h"
+#include "portal/db/db.h"
+#include "portal/http/http.h"
+#include "portal/jobs/jobs.h"
+
+struct provision_options {
+    struct db *db;
+    struct cluster *cluster;       /* pokes after commits; its streams */
+    const char *node_id;
+    /* work only */
+    const char *runs_dir;          /* run folders, kept short: unix sockets lie below */
+    const char *engine;            /* path or name of tofu / terraform */
+    const char *providers;         /* colon-separated roots of unpacked mirrors */
+    const char *leash;             /* path of soma-leash */
+    int64_t plan_wall_ms, apply_wall_ms;
+};
+
+extern const struct config_key provision_config[];
+extern const struct http_route provision_routes[];
+extern const struct jobs_kind provision_jobs[];
+
+/* Once at start of a process; the strings are borrowed for its life. */
+void provision_configure(const struct provision_options *o);
+
+/* What this node left behind when its worker died: waits for the leashes, stores last states and journals, then lets the orders' jobs be
+ * taken over. Work role; `at_start` before jobs_start, then every few seconds: a leash may need its time. Returns how many runs were swept, or an error. Thread: main. */
+int provision_sweep(bool at_start, struct err *e);

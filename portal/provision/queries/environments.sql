@@ -1,0 +1,29 @@
+-- name: environment_list
+select environment_json(e) from environment e order by name
+-- name: environment_get
+select environment_json(e), e.version from environment e where name = $1
+-- name: environment_lock
+-- the row is changed from its current version: writers of one environment follow each other
+select version from environment where name = $1 for update
+-- name: environment_insert
+insert into environment (name, title, settings, teams, require_approval, services_per_team, resources_per_team, max_running)
+values ($1, coalesce($2, ''), jsonb_strip_nulls(coalesce($3::jsonb, '{}')), $4::jsonb, coalesce($5::boolean, false), coalesce($6::int, 0), coalesce($7::int, 0), coalesce($8::int, 0))
+-- name: environment_update
+update environment set title = coalesce($2, title), settings = jsonb_strip_nulls(settings || coalesce($3::jsonb, '{}')),
+    teams = case when $9::boolean then $4::jsonb else teams end, require_approval = coalesce($5::boolean, require_approval),
+    services_per_team = coalesce($6::int, services_per_team), resources_per_team = coalesce($7::int, resources_per_team),
+    max_running = coalesce($8::int, max_running), version = version + 1, updated_at = now()
+where name = $1
+-- name: environment_delete
+delete from environment where name = $1
+-- name: environment_credential_put
+insert into environment_credential (environment, name, version, sealed) values ($1, $2, $3, $4)
+on conflict (environment, name) do update set version = excluded.version, sealed = excluded.sealed, updated_at = now()
+-- name: environment_credential_version
+select version + 1 from environment_credential where environment = $1 and name = $2
+-- name: environment_credential_delete
+delete from environment_credential where environment = $1 and name = $2
+-- name: environment_credentials
+select name, version, sealed from environment_credential where environment = $1 order by name
+-- name: environment_for_order
+select settings, teams, max_running from environment where name = $1

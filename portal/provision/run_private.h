@@ -1,0 +1,31 @@
+/* Shared by run.c, plan.c, apply.c and sweep.c alone. */
+#pragma once
+#include "portal/provision/provision_private.h"
+#include "portal/terraform/terraform.h"
+
+struct run_setup {
+    struct order *order;
+    struct arena *arena;
+    struct environment_run env;
+    json_t *values;                 /* generated; secret */
+    const char *owner;              /* of the service */
+    const char *tfvars;
+    const void *state; size_t state_len; int64_t serial; /* -1: none */
+    struct tf_engine engine;
+    struct tf_provider *providers; size_t n_providers;
+    const char *const *secrets;
+};
+int run_setup(struct run_setup *s, struct order *o, struct err *e);
+void run_setup_done(struct run_setup *s);
+
+struct run_input { const void *plan; size_t plan_len; const struct tf_import *imports; size_t n_imports; };
+int run_engine(struct run_setup *s, enum tf_phase phase, const struct run_input *in, struct tf_result *result, struct err *e);
+void run_providers_json(const struct run_setup *s, struct buf *b);
+bool run_event_is_kept(const char *phase, const struct tf_event *ev);
+/* Fills ret with the engine's first error, or e's words. */
+void run_fail(struct run_setup *s, const char *what, const struct tf_result *result, const struct err *e, struct run_outcome *ret);
+/* Whether the error means that trying again later may help (ours, the platform's), not that the template or cloud said no. */
+static inline bool run_error_is_ours(int code)
+{
+    return code == ERR_FENCED || code == ERR_UNAVAILABLE || code == ERR_IO || code == ERR_NOMEM || code == ERR_CANCELED || code == ERR_INTERNAL;
+}

@@ -1,0 +1,168 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "portal/audit/audit.h"
+#include "portal/json/json.h"
+#include "portal/provision/provision_private.h"
+#include "portal/secrets/secrets.h"
+#include "provision_queries.h"
+
+int services_list(struct http_req *r, struct err *e)
+{
+    DB_CONN_AUTO c = NULL;
+    DB_RESULT_AUTO rows = NULL;
+    int64_t limit;
+    const char *after;
+    int x = page_of(r, &limit, &after, e);
+    if (!x)
+        x = db_take(provision_get()->db, &c, e);
+    if (!x)
+        x = db_run(c, Q_SERVICE_PAGE, &rows, e, db_text(auth_teams_json(r->who, r->arena)), db_text(http_query(r, "state")), db_text(http_query(r, "team")),
+                   db_text(http_query(r, "environment")), db_text(after), db_int(limit + 1));
+    return x ? x : reply_page(r, rows, limit, e);
+}
+
+static int no_service(struct err *e, const char *name)
+{
+    return err_set(e, ERR_NOT_FOUND, "there is no service `%.64s` that you may see; `soma services list` shows those that you may", name);
+}
+
+int services_show(struct http_req *r, struct err *e)
+{
+    const char *name = http_param(r, "name");
+    DB_CONN_AUTO c = NULL;
+    DB_RESULT_AUTO row = NULL;
+    int x = db_take(provision_get()->db, &c, e);
+    if (!x)
+        x = db_run(c, Q_SERVICE_GET, &row, e, db_text(name));
+    if (x)
+        return x;
+    if (db_rows(row) == 0 || !auth_has(r->who, ROLE_VIEWER, db_str(row, 0, 1)))
+        return no_service(e, name);
+    char etag[80];
+    snprintf(etag, sizeof etag, "%.36s-%s", db_str(row, 0, 3), db_str(row, 0, 2));
+    return http_etag(r, etag) ? 0 : http_reply(r, 200, "application/json", db_str(row, 0, 0), strlen(db_str(row, 0, 0)));
+}
+
+static int reply_outputs(struct http_req *r, const json_t *outputs)
+{
+    BUF_AUTO b = BUF_INIT;
+    buf_str(&b, "{\"outputs\":");
+    json_write(outputs, &b);
+    buf_char(&b, '}');
+    http_add_header(r, "Cache-Control", "no-store");
+    int x = http_reply_json(r, 200, &b);
+    buf_wipe(&b);
+    return x;
+}
+
+static int read_json(const struct db_result *row, int col, json_t **ret, struct err *e)
+{
+    return json_read(db_str(row, 0, col), strlen(db_str(row, 0, col)), 0, ret, e);
+}
+
+static int load_outputs(struct db_conn *c, struct http_req *r, struct db_result **ret, json_t **ret_outputs, struct err *e)
+{
+    const char *name = http_param(r, "name");
+    int x = db_run(c, Q_SERVICE_OUTPUTS, ret, e, db_text(name));
+    if (x)
+        return x;
+    if (db_rows(*ret) == 0 || !auth_has(r->who, ROLE_VIEWER, db_str(*ret, 0, 1)))
+        return no_service(e, name);
+    return read_json(*ret, 2, ret_outputs, e);
+}
+
+int services_outputs(struct http_req *r, struct err *e)
+{
+    DB_CONN_AUTO c = NULL;
+    DB_RESULT_AUTO row = NULL;
+    json_t *outputs = NULL;
+    int x = db_take(provision_get()->db, &c, e);
+    if (!x)
+        x = load_outputs(c, r, &row, &outputs, e);
+    if (!x)
+        x = reply_outputs(r, outputs);
+    json_decref(outputs);
+    return x;
+}
+
+struct reveal { struct http_req *r; json_t *outputs; bool denied; struct err refusal; };
+
+/* Puts the sealed values into the outputs. */
+static int open_outputs(struct db_conn *c, const struct db_result *row, struct arena *a, json_t *outputs, struct err *e)
+{
+    (void)c;
+    if (db_is_null(row, 0, 3))
+        return 0;
+    size_t len;
+    const void *sealed = db_blob(row, 0, 3, a, &len);
+    BUF_AUTO plain = BUF_INIT;
+    json_t *values = NULL;
+    int r = secrets_open("service_outputs", db_str(row, 0, 0), db_i64(row, 0, 4), sealed, len, &plain, e);
+    if (!r)
+        r = json_read(plain.data, plain.len, 0, &values, e);
+    buf_wipe(&plain);
+    const char *name;
+    json_t *value;
+    json_object_foreach(values, name, value)
+        json_object_set(json_object_get(outputs, name), "value", value);
+    json_decref(values);
+    return r;
+}
+
+static int ask_reveal_gates(struct db_conn *c, struct reveal *v, const struct db_result *row, struct err *e)
+{
+    json_t *parameters = NULL;
+    int r = read_json(row, 9, &parameters, e);
+    if (r)
+        return r;
+    struct gate_input in = {.c = c, .arena = v->r->arena, .point = GATE_REVEAL, .service_id = db_str(row, 0, 0), .name = http_param(v->r, "name"),
+                            .template = db_str(row, 0, 5), .environment = db_str(row, 0, 6), .team = db_str(row, 0, 1), .cost_centre = db_str(row, 0, 7),
+                            .person_name = v->r->who->person_name, .kind = "reveal", .parameters = parameters};
+    enum gate_outcome outcome = GATE_ALLOW;
+    const char *reason = "";
+    r = gates_ask(&in, &outcome, &reason, e);
+    json_decref(parameters);
+    if (!r && outcome >= GATE_APPROVE) { /* the decision is kept, so this transaction commits */
+        v->denied = true;
+        err_set(&v->refusal, ERR_DENIED, "a gate refuses to show the secrets of %s: %s", in.name, reason);
+    }
+    return r;
+}
+
+static int reveal_tx(struct db_conn *c, void *arg, struct err *e)
+{
+    struct reveal *v = arg;
+    DB_RESULT_AUTO row = NULL;
+    json_decref(v->outputs);
+    v->outputs = NULL;
+    v->denied = false;
+    int r = load_outputs(c, v->r, &row, &v->outputs, e);
+    if (!r)
+        r = auth_require(v->r->who, ROLE_DEVELOPER, db_str(row, 0, 1), e);
+    if (!r)
+        r = ask_reveal_gates(c, v, row, e);
+    if (!r && !v->denied)
+        r = open_outputs(c, row, v->r->arena, v->outputs, e);
+    if (r)
+        return r;
+    char subject[80];
+    snprintf(subject, sizeof subject, "service:%s", http_param(v->r, "name"));
+    struct audit_entry a = {.action = v->denied ? "secret.reveal.denied" : "secret.reveal", .subject = subject, .team = db_str(row, 0, 1)};
+    audit_from_request(&a, v->r);
+    return audit_append(c, &a, e);
+}
+
+int services_reveal(struct http_req *r, struct err *e)
+{
+    struct reveal v = {.r = r};
+    int x = db_tx(provision_get()->db, reveal_tx, &v, e);
+    if (!x && v.denied) {
+        *e = v.refusal;
+        x = e->code;
+    }
+    if (!x)
+        x = reply_outputs(r, v.outputs);
+    json_decref(v.outputs);
+    return x;
+}
