@@ -1,0 +1,159 @@
+/* The serve role: HTTP, live streams. It takes no jobs, so it may be restarted at any time without touching a run. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "portal/audit/audit.h"
+#include "portal/auth/auth.h"
+#include "portal/auth/idempotency.h"
+#include "portal/cluster/cluster.h"
+#include "portal/core/clock.h"
+#include "portal/core/log.h"
+#include "portal/http/http.h"
+#include "portal/http/openapi_check.h"
+#include "portal/jobs/jobs.h"
+#include "portal/loop/loop.h"
+#include "portal/monitoring/monitoring.h"
+#include "portal/node.h"
+#include "portal/provision/gates.h"
+#include "portal/provision/provision.h"
+#include "portal/templates/templates.h"
+
+struct serve {
+    struct node *n;
+    struct loop *loop;
+    struct streams *streams;
+    struct cluster *cluster;
+    struct auth *auth;
+    struct http_server *api, *health;
+};
+
+static void access_line(struct http_req *r, int status, size_t bytes, int64_t duration_us)
+{
+    log_context(r->request_id, NULL);
+    if (status >= 500)
+        log_error("request", LOG_S("method", r->method), LOG_S("path", r->path), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us));
+    else if (strcmp(r->method, "GET"))
+        log_info("request", LOG_S("method", r->method), LOG_S("path", r->path), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us),
+                 LOG_S("actor", r->who ? r->who->name : NULL));
+    else
+        log_debug("request", LOG_S("method", r->method), LOG_S("path", r->path), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us));
+    log_context(NULL, NULL);
+}
+
+static const struct http_hooks hooks = {
+    .authenticate = auth_authenticate, .authorize = auth_authorize, .idempotency_begin = idempotency_begin, .idempotency_end = idempotency_end,
+    .check_body = http_openapi_check, .done = access_line,
+};
+
+static int open_api(struct serve *s, struct err *e)
+{
+    const struct config *c = s->n->config;
+    struct http_options o = {.listen = config_str(c, "listen"), .certificate = config_str(c, "certificate"), .private_key = config_str(c, "private_key"),
+                             .threads = (int)config_int(c, "http_threads"), .header_timeout_ms = 10000, .body_timeout_ms = 30000, .body_min_rate = 500,
+                             .hooks = &hooks, .streams = s->streams};
+    int r = http_server_new(&o, &s->api, e);
+    if (r)
+        return r;
+    const struct http_route *tables[] = {metrics_routes, auth_routes, audit_routes, jobs_routes, cluster_routes, templates_routes, monitoring_routes, provision_routes};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        http_server_add(s->api, tables[i]);
+    http_add_builtin(s->api);
+    if ((r = http_openapi_verify(s->api, e))) /* each route is described, each description has its route */
+        return r;
+    return http_server_start(s->api, e);
+}
+
+static int open_health(struct serve *s, struct err *e)
+{
+    const char *listen = config_str(s->n->config, "metrics_listen");
+    if (!listen)
+        return 0;
+    struct http_options o = {.listen = listen, .threads = 4, .header_timeout_ms = 5000, .body_timeout_ms = 5000, .body_min_rate = 500};
+    int r = http_server_new(&o, &s->health, e);
+    if (r)
+        return r;
+    http_server_add(s->health, metrics_inner_routes);
+    return http_server_start(s->health, e);
+}
+
+static int open_all(struct serve *s, struct err *e)
+{
+    struct node *n = s->n;
+    const struct config *c = n->config;
+    int r = loop_new(&s->loop, e);
+    if (!r)
+        r = loop_start(s->loop, e);
+    if (r)
+        return r;
+    s->streams = streams_new(s->loop);
+    const char *url = config_str(c, "public_url");
+    struct auth_options auth = {.db = n->db, .public_url = url, .secure_cookies = url && !strncmp(url, "https:", 6), .session_hours = (int)config_int(c, "session_hours")};
+    struct cluster_options cluster = {.db = n->db, .conninfo = config_str(c, "database"), .node_id = n->id, .name = n->name, .role = "serve", .version = SOMA_VERSION,
+                                      .streams = s->streams};
+    r = auth_new(&auth, &s->auth, e);
+    if (!r)
+        r = cluster_start(&cluster, &s->cluster, e);
+    if (r)
+        return r;
+    auth_set_instance(s->auth);
+    templates_set_db(n->db);
+    monitoring_set_db(n->db);
+    jobs_set_db(n->db);
+    gates_register_builtin();
+    provision_configure(&(struct provision_options){.db = n->db, .cluster = s->cluster, .node_id = n->id});
+    r = open_api(s, e);
+    metrics_configure(n, s->api, NULL, s->cluster);
+    return r ? r : open_health(s, e);
+}
+
+static void close_all(struct serve *s)
+{
+    http_server_free(s->api);
+    http_server_free(s->health);
+    cluster_stop(s->cluster);
+    auth_free(s->auth);
+    streams_free(s->streams);
+    if (s->loop)
+        loop_stop(s->loop);
+    loop_free(s->loop);
+}
+
+/* Not ready first, so that a balancer turns away; then what is in flight ends, and streams are told to come back. */
+static void drain(struct serve *s)
+{
+    log_info("draining", LOG_I("streams", (int64_t)streams_count(s->streams)));
+    metrics_set_draining();
+    streams_drain(s->streams, 1000);
+    http_server_drain(s->api, (int)config_int(s->n->config, "drain_seconds") * 1000);
+}
+
+static void reload(struct node *n)
+{
+    struct err e = ERR_INIT;
+    if (keyring_reload(n->keys, &e) || (n->config_path && config_load_file(n->config, n->config_path, &e)))
+        log_error("reload failed; what was in force stays", LOG_S("reason", e.msg));
+    log_set_level((enum log_level)log_level_parse(config_str(n->config, "log_level")));
+    log_info("configuration and keys were read again");
+}
+
+int serve_main(struct node *n, struct err *e)
+{
+    int64_t began = clock_mono_ms();
+    struct serve s = {.n = n};
+    node_block_signals();
+    int r = node_open(n, "serve", (int)config_int(n->config, "database_pool"), e);
+    if (!r)
+        r = node_await_database(n, e);
+    if (!r)
+        r = open_all(&s, e);
+    if (!r) {
+        log_info("serving", LOG_S("listen", config_str(n->config, "listen")), LOG_I("port", http_server_port(s.api)), LOG_I("ms", clock_mono_ms() - began), LOG_S("version", SOMA_VERSION));
+        for (int sig; (sig = node_wait_signal(60000)) != SIGTERM && sig != SIGINT;)
+            if (sig == SIGHUP)
+                reload(n);
+        drain(&s);
+    }
+    close_all(&s);
+    return r;
+}
