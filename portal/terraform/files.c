@@ -1,0 +1,137 @@
+/* What a run puts into its folder: w/ (values, state, plan; the engine's alone) and one generated file beside the template's own in m/. */
+#include "portal/core/fs.h"
+#include "portal/terraform/terraform_private.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The paths are those inside of the box, the same for every run: a plan remembers them. */
+#define BACKEND "terraform {\n  backend \"local\" {\n    path = \"/w/terraform.tfstate\"\n  }\n}\n"
+#define BACKEND_LINES 5
+#define IMPORT_LINES 4
+/* Providers come by reattachment; anything else is looked for in a folder that is not there, and fails at once instead of asking a registry. */
+#define CLI_CONFIG "provider_installation {\n  filesystem_mirror {\n    path = \"/w/none\"\n  }\n}\n"
+
+static int write_new(const char *path, const void *p, size_t n, struct err *e)
+{
+    FD_AUTO fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_errno(e, ERR_IO, errno, "cannot make %s", path);
+    for (const char *s = p; n;) {
+        ssize_t k = write(fd, s, n);
+        if (k < 0 && errno != EINTR)
+            return err_errno(e, ERR_IO, errno, "cannot write %s", path);
+        if (k > 0) {
+            s += k;
+            n -= (size_t)k;
+        }
+    }
+    return 0;
+}
+
+/* Instance keys are strings in an address and templates in HCL: one that would be evaluated is refused. */
+static bool importable(const char *address)
+{
+    bool text = false;
+    for (const char *s = address; *s; s++) {
+        if (text ? (*s == '\\' && s[1]) : false) {
+            s++;
+            continue;
+        }
+        if (*s == '"')
+            text = !text;
+        else if ((unsigned char)*s < 0x20 || ((*s == '$' || *s == '%') && s[1] == '{'))
+            return false;
+        else if (!text && !isalnum((unsigned char)*s) && !strchr("_-.[]", *s))
+            return false;
+    }
+    return *address && !text;
+}
+
+static void write_hcl_string(struct buf *b, const char *s)
+{
+    buf_char(b, '"');
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            buf_char(b, '\\');
+        if ((*s == '$' || *s == '%') && s[1] == '{')
+            buf_char(b, *s);
+        if (*s == '\n')
+            buf_str(b, "\\n");
+        else
+            buf_char(b, *s);
+    }
+    buf_char(b, '"');
+}
+
+static int write_generated(const char *folder, const struct tf_spec *s, struct arena *a, struct err *e)
+{
+    BUF_AUTO b = BUF_INIT;
+    buf_str(&b, BACKEND);
+    for (size_t i = 0; i < s->n_imports; i++) {
+        if (!importable(s->imports[i].address))
+            return err_set(e, ERR_INVALID, "%.200s cannot be written into an import block; it has to be imported by hand", s->imports[i].address);
+        buf_printf(&b, "import {\n  to = %s\n  id = ", s->imports[i].address);
+        write_hcl_string(&b, s->imports[i].id);
+        buf_str(&b, "\n}\n");
+    }
+    return write_new(arena_printf(a, "%s/" TF_GENERATED, folder), buf_cstr(&b), b.len, e);
+}
+
+int tf_files_import_at(const struct tf_spec *s, int64_t line)
+{
+    int64_t i = (line - BACKEND_LINES - 1) / IMPORT_LINES;
+    return line > BACKEND_LINES && i < (int64_t)s->n_imports ? (int)i : -1;
+}
+
+static int check_shipped(const char *folder, struct arena *a, struct err *e)
+{
+    static const char *const refused[] = {TF_GENERATED, "terraform.tfstate", "errored.tfstate", ".terraform"};
+    struct stat st;
+    if (stat(folder, &st) || !S_ISDIR(st.st_mode))
+        return err_set(e, ERR_INVALID, "the template has no folder for its root module at %s: export it before the run", folder);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (lstat(arena_printf(a, "%s/%s", folder, refused[i]), &st) == 0)
+            return err_set(e, ERR_INVALID, "the template ships %s, which belongs to the engine: remove it from the repository", refused[i]);
+    return 0;
+}
+
+int tf_files_write(const struct tf_dir *d, const struct tf_spec *s, struct err *e)
+{
+    ARENA_AUTO a = arena_new();
+    const char *root = tf_dir_path(d), *workdir = s->workdir ? s->workdir : "";
+    const char *folder = arena_printf(a, "%s/%s", tf_dir_modules(d), workdir);
+    int rc = check_shipped(folder, a, e);
+    /* What the lock file says was checked when the providers were found; reattached ones are none of the engine's business. */
+    if (!rc && unlink(arena_printf(a, "%s/.terraform.lock.hcl", folder)) && errno != ENOENT)
+        rc = err_errno(e, ERR_IO, errno, "cannot put the lock file aside");
+    if (!rc)
+        rc = write_generated(folder, s, a, e);
+    if (!rc)
+        rc = write_new(arena_printf(a, "%s/workdir", root), workdir, strlen(workdir), e);
+    if (!rc)
+        rc = write_new(arena_printf(a, "%s/w/cli.rc", root), CLI_CONFIG, strlen(CLI_CONFIG), e);
+    if (!rc && s->tfvars_json)
+        rc = write_new(arena_printf(a, "%s/w/tfvars.json", root), s->tfvars_json, strlen(s->tfvars_json), e);
+    if (!rc && s->state)
+        rc = write_new(arena_printf(a, "%s/w/terraform.tfstate", root), s->state, s->state_len, e);
+    if (!rc && s->plan)
+        rc = write_new(arena_printf(a, "%s/w/plan", root), s->plan, s->plan_len, e);
+    for (size_t i = 0; !rc && i < s->n_providers; i++)
+        if (mkdir(arena_printf(a, "%s/p%zu", root, i), 0700))
+            rc = err_errno(e, ERR_IO, errno, "cannot make the provider's folder");
+    return rc;
+}
+
+void tf_files_forget(const struct tf_dir *d, const struct tf_spec *s)
+{
+    ARENA_AUTO a = arena_new();
+    unlink(arena_printf(a, "%s/w/tfvars.json", tf_dir_path(d)));
+    unlink(arena_printf(a, "%s/w/plan", tf_dir_path(d)));
+    for (size_t i = 0; i < s->n_providers; i++)
+        fs_remove_tree(arena_printf(a, "%s/p%zu", tf_dir_path(d), i), NULL);
+}

@@ -1,0 +1,186 @@
+/* After an apply that was killed: what was being created and is not in the state. The complication is the id to import by, which is the provider's
+ * own business: known from the journal when the engine had said "complete", else from the plan for types whose id is made of attributes. */
+#include "portal/terraform/terraform_private.h"
+
+#include <string.h>
+
+/* "{attribute}" is taken from the planned values; an attribute that is not known before the apply makes the id unknown. */
+static const struct { const char *type, *id; } identities[] = {
+    {"postgresql_role", "{name}"},
+    {"postgresql_database", "{name}"},
+    {"postgresql_schema", "{database}.{name}"},
+    {"postgresql_extension", "{database}.{name}"},
+    {"aws_s3_bucket", "{bucket}"},
+    {"aws_s3_bucket_acl", "{bucket}"},
+    {"aws_s3_bucket_cors_configuration", "{bucket}"},
+    {"aws_s3_bucket_lifecycle_configuration", "{bucket}"},
+    {"aws_s3_bucket_logging", "{bucket}"},
+    {"aws_s3_bucket_ownership_controls", "{bucket}"},
+    {"aws_s3_bucket_policy", "{bucket}"},
+    {"aws_s3_bucket_public_access_block", "{bucket}"},
+    {"aws_s3_bucket_server_side_encryption_configuration", "{bucket}"},
+    {"aws_s3_bucket_versioning", "{bucket}"},
+    {"aws_s3_object", "{bucket}/{key}"},
+    {"aws_dynamodb_table", "{name}"},
+    {"aws_iam_role", "{name}"},
+    {"aws_iam_user", "{name}"},
+    {"aws_iam_group", "{name}"},
+    {"aws_iam_instance_profile", "{name}"},
+    {"aws_iam_role_policy", "{role}:{name}"},
+    {"aws_iam_user_policy", "{user}:{name}"},
+    {"aws_iam_role_policy_attachment", "{role}/{policy_arn}"},
+    {"aws_iam_user_policy_attachment", "{user}/{policy_arn}"},
+    {"aws_lambda_function", "{function_name}"},
+    {"aws_cloudwatch_log_group", "{name}"},
+    {"aws_cloudwatch_metric_alarm", "{alarm_name}"},
+    {"aws_db_instance", "{identifier}"},
+    {"aws_db_subnet_group", "{name}"},
+    {"aws_db_parameter_group", "{name}"},
+    {"aws_rds_cluster", "{cluster_identifier}"},
+    {"aws_elasticache_cluster", "{cluster_id}"},
+    {"aws_elasticache_subnet_group", "{name}"},
+    {"aws_ecr_repository", "{name}"},
+    {"aws_ecs_cluster", "{name}"},
+    {"aws_kinesis_stream", "{name}"},
+    {"aws_kms_alias", "{name}"},
+    {"aws_ssm_parameter", "{name}"},
+    {"aws_cloudwatch_event_rule", "{name}"},
+    {"aws_key_pair", "{key_name}"},
+    {"aws_route53_record", "{zone_id}_{name}_{type}"},
+};
+
+static const struct { const char *prefix, *why; } hopeless[] = {
+    {"random_", "its value exists in the state alone; a new one is made"},
+    {"tls_", "its value exists in the state alone; a new one is made"},
+    {"terraform_data", "it exists in the state alone; a new one is made"},
+    {"null_resource", "it exists in the state alone; a new one is made"},
+    {"time_", "it exists in the state alone; a new one is made"},
+    {"aws_iam_access_key", "the secret half is shown once, at creation: delete the key by hand"},
+    {"aws_sqs_queue", "its id is a URL that only the service knows: look for the queue by its name and its tags"},
+    {"aws_sns_topic", "its id is an ARN with account and region: look for the topic by its name and its tags"},
+};
+
+struct flight {
+    const char *address, *type, *id;
+    enum { STARTED, COMPLETE, ERRORED } how;
+};
+
+struct flights {
+    struct arena *a;
+    struct flight *list;
+    size_t n, cap;
+};
+
+static struct flight *flight_of(struct flights *f, const struct tf_event *ev)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (!strcmp(f->list[i].address, ev->address))
+            return &f->list[i];
+    if (f->n == f->cap) {
+        struct flight *more = arena_alloc(f->a, (f->cap = f->cap ? f->cap * 2 : 16) * sizeof *more);
+        if (f->n)
+            memcpy(more, f->list, f->n * sizeof *more);
+        f->list = more;
+    }
+    f->list[f->n] = (struct flight){.address = arena_strdup(f->a, ev->address), .type = arena_strdup(f->a, ev->resource_type), .id = ""};
+    return &f->list[f->n++];
+}
+
+static void read_flight(struct flights *f, const struct tf_event *ev)
+{
+    if (strcmp(ev->action, "create") != 0 || !*ev->address || !strncmp(ev->address, "data.", 5))
+        return;
+    if (ev->type == TF_EVENT_APPLY_START)
+        flight_of(f, ev)->how = STARTED;
+    if (ev->type == TF_EVENT_APPLY_ERRORED)
+        flight_of(f, ev)->how = ERRORED;
+    if (ev->type == TF_EVENT_APPLY_COMPLETE) {
+        struct flight *one = flight_of(f, ev);
+        one->how = COMPLETE;
+        one->id = !strcmp(ev->id_key, "id") ? arena_strdup(f->a, ev->id_value) : "";
+    }
+}
+
+static void read_journal(struct flights *f, const char *journal, size_t n)
+{
+    while (n) {
+        const char *end = memchr(journal, '\n', n);
+        size_t k = end ? (size_t)(end - journal) : n;
+        ARENA_AUTO a = arena_new();
+        struct tf_event ev;
+        if (k && k <= TF_LINE_MAX && tf_event_read(a, journal, k, NULL, &ev))
+            read_flight(f, &ev);
+        journal += end ? k + 1 : k;
+        n -= end ? k + 1 : k;
+    }
+}
+
+static const json_t *planned_values(const json_t *plan, const char *address)
+{
+    size_t i;
+    json_t *rc;
+    json_array_foreach(json_object_get(plan, "resource_changes"), i, rc)
+        if (!strcmp(tf_json_str(rc, "address"), address))
+            return json_object_get(json_object_get(rc, "change"), "after");
+    return NULL;
+}
+
+/* NULL when one of its attributes is not known. */
+static const char *fill(struct arena *a, const char *pattern, const json_t *values)
+{
+    BUF_AUTO b = BUF_INIT;
+    for (const char *s = pattern; *s;) {
+        if (*s != '{') {
+            buf_char(&b, *s++);
+            continue;
+        }
+        size_t n = strcspn(s, "}");
+        const char *value = tf_json_str(values, arena_strndup(a, s + 1, n - 1));
+        if (!*value)
+            return NULL;
+        buf_str(&b, value);
+        s += n + 1;
+    }
+    return arena_strdup(a, buf_cstr(&b));
+}
+
+static void conclude(struct arena *a, const struct flight *f, const json_t *plan, struct tf_recovery *ret)
+{
+    *ret = (struct tf_recovery){TF_RECOVERY_UNKNOWN, f->address, f->type, NULL, NULL};
+    for (size_t i = 0; i < sizeof hopeless / sizeof *hopeless; i++)
+        if (!strncmp(f->type, hopeless[i].prefix, strlen(hopeless[i].prefix)))
+            ret->why = hopeless[i].why;
+    bool lost = ret->why && strncmp(f->type, "aws_s", 5) != 0; /* in the state alone: an id does not bring it back */
+    if (f->how == COMPLETE && *f->id && !lost)
+        ret->id = f->id;
+    for (size_t i = 0; !ret->id && i < sizeof identities / sizeof *identities; i++)
+        if (!strcmp(f->type, identities[i].type))
+            ret->id = fill(a, identities[i].id, planned_values(plan, f->address));
+    if (ret->id) {
+        ret->kind = TF_RECOVERY_IMPORT;
+        ret->why = f->how == COMPLETE ? "it was created, but its state was not written" : "its creation was under way";
+    } else if (!ret->why) {
+        ret->why = "the id that its provider would import it by is not known before it is created: look for it by name and tags";
+    }
+}
+
+int tf_recovery_imports(struct arena *a, const char *journal, size_t journal_len, const void *state, size_t state_len, const char *plan_json,
+                        size_t plan_json_len, struct tf_recovery **ret, size_t *ret_n, struct err *e)
+{
+    struct flights f = {.a = a};
+    json_error_t where;
+    TF_JSON_AUTO plan = tf_json_load(plan_json, plan_json_len, &where);
+    TF_JSON_AUTO last = state ? tf_json_load(state, state_len, NULL) : NULL;
+    if (!json_is_object(plan))
+        return err_set(e, ERR_INVALID, "the plan cannot be read: line %d, column %d: %s", where.line, where.column, where.text);
+    read_journal(&f, journal, journal_len);
+    struct tf_recovery *all = arena_alloc(a, (f.n + 1) * sizeof *all);
+    size_t n = 0;
+    for (size_t i = 0; i < f.n; i++)
+        /* What errored was reported by the provider: it is in the state, tainted, or it is not there. */
+        if (f.list[i].how != ERRORED && !tf_state_has(last, f.list[i].address))
+            conclude(a, &f.list[i], plan, &all[n++]);
+    *ret = all;
+    *ret_n = n;
+    return 0;
+}
