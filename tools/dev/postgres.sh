@@ -3,10 +3,11 @@
 # ones. Loopback only, scram-sha-256 for everybody (initdb's own default is to trust), no unix sockets: their path may not
 # be longer than 107 bytes, and a data folder's path may.
 
-# PostgreSQL refuses to run as root. In a user namespace that calls us 1000 it runs, and its files stay ours.
+# PostgreSQL refuses to run as root. In a user namespace that calls us by another id it runs, and its files stay ours.
+# It looks its user's name up, so the id has to exist: 1 is daemon on every Debian.
 as_postgres() {
     if [ "$(id -u)" = 0 ]; then
-        unshare --user --map-user=1000 --map-group=1000 "$@"
+        unshare --user --map-user=1 --map-group=1 "$@"
     else
         "$@"
     fi
