@@ -3,7 +3,7 @@
 
 verb_build() {
     with_cache_locked build_release
-    say "In build/release: somad, soma, soma-leash"
+    (cd "$checkout/build/release" && ls -l somad soma soma-leash)
 }
 
 build_release() {

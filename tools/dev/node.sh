@@ -51,6 +51,8 @@ prepare_node() {
     if [ ! -s "$secrets/admin-token" ]; then
         step "Making the first administrator" bootstrap \
             "$release/somad" bootstrap --config "$data/somad.conf" --admin admin --password-file "$secrets/admin-password" --token-file "$secrets/admin-token"
+        [ -s "$secrets/admin-token" ] || die "There is an administrator already, but $secrets/admin-token is gone." \
+            "Sign in with $release/soma login, make a token (soma tokens create) and put it there."
         sign_in_shown=yes
     fi
 }

@@ -71,6 +71,7 @@ need_cluster() { # store | workloads
     fi
     if process_of "pg-$1" >/dev/null || adopt_cluster "$1" "$folder"; then return; fi
     port_is_free "$port" || die "Port $port, which the cluster \"$1\" had, is taken by another program." "Stop that program, or ./dev reset this copy."
+    forget_dead_server "$folder"
     step "Starting the PostgreSQL cluster \"$1\"" "start-$1" run_cluster "$folder" "$logs/pg-$1.log"
     adopt_cluster "$1" "$folder"
 }
@@ -147,6 +148,18 @@ prepare_workloads() {
 make_role() { # NAME ATTRIBUTES
     say "do \$\$ begin if not exists (select from pg_roles where rolname = '$1') then create role $1; end if; end \$\$;"
     say "alter role $1 $2 password '$(<"$secrets/$1")';"
+}
+
+# A server that was killed leaves postmaster.pid, and its children some moments. The next one trusts the file as long as that
+# id is in use, if only by a dead process that nobody has buried.
+forget_dead_server() { # FOLDER
+    local end=$((SECONDS + 10))
+    [ -e "$1/postmaster.pid" ] || return 0
+    while [ -n "$(processes_naming "$1")" ]; do
+        [ $SECONDS -lt $end ] || return 0 # alive: let the start say what is wrong
+        sleep 0.1
+    done
+    rm -f "$1/postmaster.pid"
 }
 
 stop_cluster() { # store | workloads: SIGINT is PostgreSQL's fast shutdown

@@ -256,7 +256,7 @@ verb_fuzz() { # [NAME] [MINUTES]
 
 verb_bench() { # [NAME]
     local folder=$checkout/tests/bench names name status=0
-    names=$(find "$folder" -maxdepth 1 -type f -perm -u+x -printf '%f\n' 2>/dev/null | sort)
+    names=$(find "$folder" -maxdepth 1 -type f -perm -u+x -printf '%f\n' 2>/dev/null | sort) || true
     [ -n "$names" ] || die "There are no benches yet: tests/bench."
     if [ $# -gt 0 ]; then
         grep -qx -- "$1" <<<"$names" || die "There is no bench \"$1\"." "There are: $(tr '\n' ' ' <<<"$names")"
