@@ -49,7 +49,7 @@ enter_test_room() {
     SOMA_PROVIDER_MIRROR=$(provider_mirror)
     SOMA_EXPORTER=$(server_program prometheus-postgres-exporter)
     SOMA_PROMETHEUS=$(server_program prometheus)
-    export PATH=$venv/bin:$PATH:$SOMA_PG_BIN UBSAN_OPTIONS=print_stacktrace=1
+    export PATH=$venv/bin:$PATH:$SOMA_PG_BIN
 }
 
 leave_test_room() {
@@ -150,7 +150,7 @@ run_units() { # BUILD SANITIZER
     local only=() result
     with_cache_locked build "$1" -DSOMA_SANITIZE="$2"
     [ "$2" != thread ] || only=(--label threads)
-    SOMA_BUILD=$checkout/build/$1 python3 "$checkout/tools/dev/run_units.py" "$checkout/build/$1" --logs "$(log_folder)/units-$1" \
+    SOMA_BUILD=$checkout/build/$1 UBSAN_OPTIONS=print_stacktrace=1 python3 "$checkout/tools/dev/run_units.py" "$checkout/build/$1" --logs "$(log_folder)/units-$1" \
         --jobs "$(jobs_allowed)" --result "$room/result" ${only[@]+"${only[@]}"} || true
     read -r -a result <"$room/result"
     rm "$room/result"
