@@ -1,0 +1,97 @@
+"""Who may what: roles per team, approval by another person, secrets, tokens."""
+import secrets
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def people(soma):
+    soma.must(201, "POST", "/api/v1/teams", {"name": "shipping", "title": "Shipping"})
+    soma.person("vera", "viewer@payments")
+    soma.person("dora", "developer@payments")
+    soma.person("anna", "approver@payments")
+    soma.person("both", "developer@payments", "approver@payments")
+    soma.person("otto", "developer@shipping")
+    soma.must(201, "POST", "/api/v1/environments", {"name": "guarded", "require_approval": True,
+              "settings": {"postgres_host": "127.0.0.1", "postgres_port": str(soma.workloads.port)},
+              "credentials": {"PGUSER": "soma_provisioner", "PGPASSWORD": soma.secrets["provisioner"]}})
+    return soma
+
+
+def attempt(soma, token, **change):
+    body = {"kind": "create", "name": "rights-db", "template": "postgres-database", "environment": "local", "team": "payments", "parameters": {"size": "small"}, **change}
+    return soma.api("POST", "/api/v1/orders", body, token=token, headers={"Idempotency-Key": secrets.token_hex(8)})
+
+
+def test_a_viewer_reads_and_does_not_order(people):
+    answer = attempt(people, "vera")
+    assert answer.status == 403 and "developer" in answer.json["detail"] and "payments" in answer.json["detail"], answer
+    assert people.api("GET", "/api/v1/services", token="vera").status == 200
+
+
+def test_another_team_neither_orders_nor_sees(people):
+    assert people.order("hidden-db", token="dora")["state"] == "ready"
+    assert attempt(people, "otto").status == 403
+    assert people.api("GET", "/api/v1/services/hidden-db", token="otto").status == 404
+    assert people.api("POST", "/api/v1/services/hidden-db/outputs/reveal", token="otto").status == 404
+    assert "hidden-db" not in [s["name"] for s in people.must(200, "GET", "/api/v1/services?limit=500", token="otto").json["items"]]
+    assert people.api("POST", "/api/v1/services/hidden-db/outputs/reveal", token="vera").status == 403
+    outputs = people.must(200, "GET", "/api/v1/services/hidden-db/outputs", token="vera").json["outputs"]
+    assert outputs["password"] == {"value": None, "sensitive": True, "title": outputs["password"]["title"]}
+    answer = people.api("POST", "/api/v1/orders", {"kind": "destroy", "name": "hidden-db"}, token="vera", headers={"Idempotency-Key": secrets.token_hex(8)})
+    assert answer.status == 403, answer
+
+
+def test_an_environment_takes_orders_of_its_teams_alone(people):
+    answer = attempt(people, "otto", team="shipping")
+    assert answer.status == 403 and "local" in answer.json["detail"], answer
+
+
+def test_nobody_approves_their_own_order(people):
+    order = people.order("guarded-db", token="both", environment="guarded")
+    assert order["state"] == "awaiting_approval", order
+    own = people.api("POST", f"/api/v1/orders/{order['id']}/approval", {"decision": "approve"}, token="both")
+    assert own.status == 403 and "own" in own.json["detail"], own
+    for nobody in ("vera", "dora", "otto"):
+        assert people.api("POST", f"/api/v1/orders/{order['id']}/approval", {"decision": "approve"}, token=nobody).status in (403, 404)
+    people.must(200, "POST", f"/api/v1/orders/{order['id']}/approval", {"decision": "approve", "comment": "go"}, token="anna")
+    done = people.wait_order(order["id"], ("ready", "failed"))
+    assert done["state"] == "ready" and done["approval"]["person"] == "anna"
+    twice = people.api("POST", f"/api/v1/orders/{order['id']}/approval", {"decision": "reject"}, token="anna")
+    assert twice.status == 409, twice
+
+
+def test_a_refused_order_changes_nothing_and_frees_its_name(people):
+    order = people.order("refused-db", token="dora", environment="guarded")
+    people.must(200, "POST", f"/api/v1/orders/{order['id']}/approval", {"decision": "reject", "comment": "too early"}, token="anna")
+    done = people.get_order(order["id"])
+    assert done["state"] == "failed" and "too early" in done["reason"]
+    assert people.workloads.sql("select count(*) from pg_database where datname = 'refused-db'") == [["0"]]
+    assert people.order("refused-db", token="dora")["state"] == "ready"
+
+
+def test_a_quota_denies_in_words(people):
+    people.must(201, "POST", "/api/v1/environments", {"name": "narrow", "services_per_team": 1, "settings": {"postgres_host": "127.0.0.1", "postgres_port": str(people.workloads.port)},
+                "credentials": {"PGUSER": "soma_provisioner", "PGPASSWORD": people.secrets["provisioner"]}})
+    assert people.order("narrow-a", environment="narrow")["state"] == "ready"
+    denied = people.order("narrow-b", environment="narrow")
+    assert denied["state"] == "failed" and "1 services" in denied["reason"], denied
+    assert [g["outcome"] for g in denied["gates"] if g["gate"] == "quota-services"] == ["deny"]
+    assert people.destroy("narrow-a")["state"] == "ready"
+    assert people.order("narrow-b", environment="narrow")["state"] == "ready"
+
+
+def test_a_revoked_token_ends(people):
+    made = people.must(201, "POST", "/api/v1/tokens", {"name": "short-lived"}, token="dora", headers={"Idempotency-Key": secrets.token_hex(8)}).json
+    assert people.api("GET", "/api/v1/services", token=made["token"]).status == 200
+    people.must(204, "DELETE", f"/api/v1/tokens/{made['id']}", token="dora")
+    from support.platform import wait_for
+    wait_for("the revoked token is refused", 3, lambda: people.api("GET", "/api/v1/services", token=made["token"]).status == 401)
+
+
+def test_the_audit_chain_verifies_and_the_node_cannot_alter_it(people):
+    people.cli("audit", "verify")
+    import subprocess
+    for statement in ("delete from soma.audit_entry", "update soma.audit_entry set action = 'x'", "truncate soma.audit_entry"):
+        done = subprocess.run(["psql", people.store.conninfo("soma", "soma_app", people.secrets["app"]), "-c", statement], check=False, capture_output=True, text=True)
+        assert "permission denied" in done.stderr, done
