@@ -73,10 +73,11 @@ static void mask_pairs(json_t *object)
     }
 }
 
-static bool is_value(const char *key)
+/* "values" of the prior state is a frame around more of the document: only beside its mask it is a value. */
+static bool is_value(const json_t *object, const char *key)
 {
     for (size_t i = 0; i < N_PAIRS; i++)
-        if (!strcmp(key, pairs[i][0]))
+        if (!strcmp(key, pairs[i][0]) && json_object_get(object, pairs[i][1]))
             return true;
     return !strcmp(key, "value") || !strcmp(key, "default") || !strcmp(key, "constant_value");
 }
@@ -115,7 +116,7 @@ static void mask_tree(const struct masking *k, json_t *v, bool structural)
         if (new)
             json_object_set_new(v, key, new);
         else
-            mask_tree(k, item, structural && !is_value(key));
+            mask_tree(k, item, structural && !is_value(v, key));
     }
 }
 

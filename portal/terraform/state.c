@@ -3,7 +3,34 @@
 #include "portal/core/fs.h"
 #include "portal/terraform/terraform_private.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* Integers beyond 64 bits (an unsigned id, say) as text, so that no digit is lost. */
+static json_t *load_with_long_integers(const char *text, size_t n, json_error_t *ret_error)
+{
+    BUF_AUTO b = BUF_INIT;
+    for (size_t i = 0, k; i < n; i += k) {
+        k = 1;
+        if (text[i] == '"') {
+            while (i + k < n && text[i + k] != '"')
+                k += text[i + k] == '\\' ? 2 : 1;
+            k += k < n - i;
+            k = k < n - i ? k : n - i;
+        } else if (isdigit((unsigned char)text[i]) || text[i] == '-') {
+            while (i + k < n && (isalnum((unsigned char)text[i + k]) || strchr("+-.", text[i + k])) && text[i + k])
+                k++;
+            bool integer = !memchr(text + i, '.', k) && !memchr(text + i, 'e', k) && !memchr(text + i, 'E', k);
+            if (integer && k > 18) {
+                buf_printf(&b, "\"%.*s\"", (int)k, text + i);
+                continue;
+            }
+        }
+        buf_add(&b, text + i, k);
+    }
+    return json_loadb(buf_cstr(&b), b.len, JSON_ALLOW_NUL, ret_error);
+}
 
 json_t *tf_json_load(const char *text, size_t n, json_error_t *ret_error)
 {
@@ -11,8 +38,8 @@ json_t *tf_json_load(const char *text, size_t n, json_error_t *ret_error)
     if (!text)
         text = "";
     json_t *v = json_loadb(text, n, JSON_ALLOW_NUL, &error);
-    if (!v && json_error_code(&error) == json_error_numeric_overflow) /* an unsigned 64-bit value, say */
-        v = json_loadb(text, n, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    if (!v && json_error_code(&error) == json_error_numeric_overflow)
+        v = load_with_long_integers(text, n, &error);
     if (ret_error)
         *ret_error = error;
     return v;
