@@ -175,9 +175,9 @@ run_pytest() { # FOLDER BUILD [CMAKE OPTIONS]
         return
     fi
     with_cache_locked build "${@:2}"
-    cd "$checkout/tests/$1" || return
+    cd "$checkout/tests" || return
     export SOMA_BUILD=$checkout/build/$2
-    "$venv/bin/python" -m pytest -p no:cacheprovider --junitxml="$report" -q . </dev/null || status=$?
+    "$venv/bin/python" -B -m pytest -q --tb=short -p no:cacheprovider --rootdir=. --confcutdir=. --junitxml="$report" "$1" </dev/null || status=$?
     read_report "$report" $status
 }
 
