@@ -14,20 +14,39 @@ content_hash() { (cat "$data/ports" && git -C "$data/templates.git" rev-parse re
 
 # Every call may be made again: what is there stays as it is, or is brought up to date.
 load_content() {
-    have teams payments || soma teams create payments --title Payments
+    have "teams list" payments || soma teams create payments --title Payments
     environment_local
-    if have templates builtin; then
+    if have "templates repositories" builtin; then
         soma templates refresh builtin
     else
-        soma templates add builtin "file://$data/templates.git"
+        soma templates add "file://$data/templates.git" --name builtin
     fi
+    wait_for_templates
 }
 
-have() { [[ $(soma "$1" list -o json) == *"\"$2\""* ]]; }
+have() { # LIST NAME
+    local list
+    read -ra list <<<"$1"
+    [[ $(soma "${list[@]}" -o json) == *"\"$2\""* ]]
+}
+
+# The node reads a repository by itself, when it comes to it.
+wait_for_templates() {
+    local end=$((SECONDS + 60)) commit
+    commit=$(git -C "$data/templates.git" rev-parse refs/heads/main)
+    until have "templates repositories" "$commit"; do
+        if [ $SECONDS -ge $end ]; then
+            soma templates repositories
+            die "The node did not read the built-in golden paths within 60 s."
+        fi
+        sleep 0.2
+    done
+    soma templates repositories
+}
 
 environment_local() {
     local verb=create
-    ! have environments local || verb=update
+    ! have "environments list" local || verb=update
     soma environments $verb local --title "This machine" --team payments \
         --setting postgres_host=127.0.0.1 --setting "postgres_port=$(port_of workloads)" --setting "exporter=127.0.0.1:$(port_of exporter)" \
         --credential PGUSER=soma_provisioner --credential-file "PGPASSWORD=$secrets/soma_provisioner"
