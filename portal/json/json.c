@@ -59,6 +59,19 @@ static const char *reason_of(const json_error_t *error)
     }
 }
 
+/* Where the trouble begins: jansson stands behind the piece that it complains of, and quotes it at the end of its words. */
+static size_t start_of(const json_error_t *error, const char *text, size_t len)
+{
+    size_t at = error->position > 0 ? (size_t)error->position : 0;
+    if (at > len)
+        at = len;
+    const char *near = strstr(error->text, " near '");
+    size_t n = near ? strlen(near + 7) : 0;
+    if (n < 2 || --n > at || memcmp(text + at - n, near + 7, n) != 0)
+        return at;
+    return at - n;
+}
+
 static int read_flags(const char *text, size_t len, int depth_max, size_t flags, json_t **ret, struct err *e)
 {
     int line, column;
@@ -76,9 +89,7 @@ static int read_flags(const char *text, size_t len, int depth_max, size_t flags,
     }
     if (json_error_code(&error) == json_error_out_of_memory)
         return err_set(e, ERR_NOMEM, "not enough memory to read JSON");
-    size_t at = error.position > 0 ? (size_t)error.position : 0;
-    if (at > len)
-        at = len;
+    size_t at = start_of(&error, text, len);
     place(text, at, &line, &column);
     return err_set(e, ERR_INVALID, "line %d, column %d, byte %zu: %s", line, column, at, reason_of(&error));
 }

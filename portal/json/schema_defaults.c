@@ -29,7 +29,9 @@ static int fill_object(struct fill *f, const struct node *n, json_t *v, const st
         const struct child *c = &n->properties.items[i];
         json_t *member = json_object_get(v, c->name);
         const struct node *from = c->node;
-        struct way down = {way, n, way && way->filled};
+        struct way down = {way, c->node, way && way->filled};
+        if (goes_round(way, c->node))
+            continue;
         for (int hops = 0; !member && !from->fallback && from->ref && hops < DOWN_MAX; hops++)
             from = from->ref; /* the default may stand behind a $ref */
         if (!member && from->fallback) {
@@ -39,9 +41,7 @@ static int fill_object(struct fill *f, const struct node *n, json_t *v, const st
             json_object_set_new(v, c->name, member);
             down.filled = true;
         }
-        if (!member || (down.filled && goes_round(&down, c->node)))
-            continue;
-        int code = fill(f, c->node, member, &down, depth + 1);
+        int code = member ? fill(f, c->node, member, &down, depth + 1) : 0;
         if (code)
             return code;
     }
