@@ -168,7 +168,9 @@ static void note_failed_import(struct run *r, const struct tf_diagnostic *d)
         add_failed_import(r, r->s->imports[at].address);
     for (size_t i = 0; i < r->s->n_imports; i++) {
         const char *address = r->s->imports[i].address;
-        if (!strcmp(d->address, address) || strstr(d->detail, arena_printf(r->a, "\"%s\"", address)))
+        BUF_AUTO quoted = BUF_INIT; /* the engines write addresses with %q: the quotes of an instance key are escaped */
+        buf_json_str(&quoted, address);
+        if (!strcmp(d->address, address) || strstr(d->detail, buf_cstr(&quoted)) || strstr(d->detail, arena_printf(r->a, "\"%s\"", address)))
             add_failed_import(r, address);
     }
 }
