@@ -60,6 +60,7 @@ void help_all(struct buf *out);
 void help_noun(const char *noun, struct buf *out);
 void help_command(const struct command *cmd, struct buf *out);
 void help_usage(const struct command *cmd, struct buf *out); /* the one line */
+void help_markdown(struct buf *out);                         /* the reference in docs/cli.md */
 
 /* The connection, made on first use. ERR_INVALID when the settings are wrong. */
 int cli_client(struct cli *c, struct err *e);

@@ -101,7 +101,7 @@ static const struct flag *open_flag(const struct flag *own, const char *word)
     return NULL;
 }
 
-int completion_words(int argc, char **argv, struct buf *out)
+void completion_words(int argc, char **argv, struct buf *out)
 {
     static char empty[] = "";
     const char *begun = argc > 0 ? argv[argc - 1] : empty;
@@ -118,8 +118,7 @@ int completion_words(int argc, char **argv, struct buf *out)
     else if (argc == 2 && (!cmd || strchr(cmd->path, ' ')))
         offer_verbs(out, argv[0], begun);
     else if (cmd)
-        offer_values(out, cmd->complete, cmd->usage, begun);
-    return 0;
+        offer_values(out, cmd->complete, NULL, begun);
 }
 
 /* ---- Scripts ---- */

@@ -100,3 +100,52 @@ void help_all(struct buf *out)
                  "  soma order orders-db --template postgres-database --environment local --team payments --set size=small --watch\n"
                  "\n`soma COMMAND --help` tells of one command.\n");
 }
+
+/* ---- docs/cli.md ---- */
+
+/* A cell of a table: its bars would be borders. */
+static void cell(struct buf *out, const char *text)
+{
+    for (const char *p = text; *p; p++)
+        buf_printf(out, *p == '|' ? "\\%c" : "%c", *p);
+}
+
+static void markdown_flags(const struct flag *table, struct buf *out)
+{
+    buf_str(out, "| flag | |\n|---|---|\n");
+    for (const struct flag *f = table; f && f->name; f++) {
+        BUF_AUTO left = BUF_INIT;
+        flag_left(&left, f);
+        buf_str(out, "| `");
+        cell(out, buf_cstr(&left));
+        buf_str(out, "` | ");
+        cell(out, f->help);
+        buf_printf(out, "%s%s |\n", f->kind == FLAG_LIST ? " (may be given again)" : "", f->required ? " (needed)" : "");
+    }
+    buf_char(out, '\n');
+}
+
+static void markdown_command(const struct command *cmd, struct buf *out)
+{
+    buf_str(out, "### `");
+    help_usage(cmd, out);
+    buf_printf(out, "`\n\n%c%s.\n\n", *cmd->help - ('a' <= *cmd->help && *cmd->help <= 'z' ? 32 : 0), cmd->help + 1);
+    if (cmd->flags && cmd->flags->name)
+        markdown_flags(cmd->flags, out);
+    if (cmd->more)
+        buf_printf(out, "```text\n%s```\n\n", cmd->more);
+}
+
+void help_markdown(struct buf *out)
+{
+    buf_str(out, "## Flags of every command\n\n");
+    markdown_flags(cli_global_flags, out);
+    for (const struct cli_noun *n = cli_nouns; n->noun; n++) {
+        buf_printf(out, "## %s\n\n", n->noun);
+        for (const struct command *const *table = cli_tables; *table; table++)
+            for (const struct command *cmd = *table; cmd->path; cmd++)
+                if (belongs(cmd, n->noun))
+                    markdown_command(cmd, out);
+    }
+    out->data[--out->len] = 0; /* no empty line at the end */
+}

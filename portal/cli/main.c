@@ -146,6 +146,20 @@ static int dispatch(int argc, char **argv)
     return run(&c);
 }
 
+/* What scripts ask for, not people. */
+static int run_hidden(int argc, char **argv)
+{
+    BUF_AUTO out = BUF_INIT;
+    if (!strcmp(argv[1], "__complete"))
+        completion_words(argc - 2, argv + 2, &out);
+    else if (!strcmp(argv[1], "__reference"))
+        help_markdown(&out);
+    else
+        return unknown_command(argc - 1, argv + 1);
+    fputs(buf_cstr(&out), stdout);
+    return EXIT_DONE;
+}
+
 int main(int argc, char **argv)
 {
     setlocale(LC_TIME, "");
@@ -157,11 +171,7 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && !strcmp(argv[1], "help"))
         return show_help(argc - 2, argv + 2);
-    if (argc > 1 && !strcmp(argv[1], "__complete")) {
-        BUF_AUTO out = BUF_INIT;
-        int code = completion_words(argc - 2, argv + 2, &out);
-        fputs(buf_cstr(&out), stdout);
-        return code;
-    }
+    if (argc > 1 && !strncmp(argv[1], "__", 2))
+        return run_hidden(argc, argv);
     return dispatch(argc - 1, argv + 1);
 }
