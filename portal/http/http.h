@@ -39,6 +39,9 @@ const char *http_param(const struct http_req *r, const char *name);
 const char *http_query(const struct http_req *r, const char *name);
 const char *http_header(const struct http_req *r, const char *name);
 const char *http_cookie(const struct http_req *r, const char *name);
+/* All query parameters in their order, decoded. */
+size_t http_query_count(const struct http_req *r);
+void http_query_at(const struct http_req *r, size_t i, const char **ret_name, const char **ret_value);
 /* `limit` and `cursor` of a list: limit 1..500 (default 50); ERR_INVALID names the field. */
 int http_query_int(const struct http_req *r, const char *name, int64_t fallback, int64_t min, int64_t max, int64_t *ret, struct err *e);
 
@@ -49,10 +52,11 @@ enum http_flags {
     HTTP_RAW_BODY = 8,              /* the body is not JSON: only r->body */
     HTTP_NO_CSRF = 16,              /* sign-in and webhooks */
     HTTP_SECRET_BODY = 32,          /* wiped after the request, and its answer is stored for idempotency only sealed */
+    HTTP_ALWAYS = 64,               /* answered even when nearly all workers are busy: health */
 };
 
 struct http_route {
-    const char *method, *pattern;   /* "/api/v1/orders/{id}" */
+    const char *method, *pattern;   /* "/api/v1/orders/{id}"; a last segment "{name*}" takes the rest of the path. A fixed segment wins over a parameter */
     const char *operation;          /* operationId in the OpenAPI document; NULL: not part of the API (static) */
     const char *need;               /* "public", "signed-in", a role ("viewer", ...: held somewhere; handlers check the team), "scope:<name>" */
     int (*fn)(struct http_req *r, struct err *e);
@@ -60,13 +64,14 @@ struct http_route {
     size_t body_max;                /* 0: 1 MiB */
 };
 
-/* What the layers above plug in. Called on HTTP workers. All may be NULL. */
+/* What the layers above plug in. Called on HTTP workers. All may be NULL. In this order: authenticate, authorize, (the body is read and parsed,)
+ * check_body, idempotency_begin, handler, idempotency_end, (the answer is sent,) done. So a body that does not fit spends no key. */
 struct http_hooks {
     /* Fills r->who from the session cookie or bearer token; ERR_UNAUTHENTICATED for a wrong one (none at all is no error). */
     int (*authenticate)(struct http_req *r, struct err *e);
     /* Whether r->who may call r->route: ERR_UNAUTHENTICATED, ERR_DENIED (naming the role), ERR_RATE; also CSRF. */
     int (*authorize)(struct http_req *r, struct err *e);
-    /* Idempotency: begin returns 1 and fills the stored answer to be sent again; 0 to go on; ERR_CONFLICT while running, ERR_INVALID for another payload (422).
+    /* Idempotency, for routes flagged so and requests with a key: begin returns 1 and fills the stored answer to be sent again; 0 to go on; ERR_CONFLICT while running, ERR_INVALID for another payload (422).
      * end stores what was answered (status < 500), or forgets the key. */
     int (*idempotency_begin)(struct http_req *r, int *ret_status, struct buf *ret_headers, struct buf *ret_body, struct err *e);
     void (*idempotency_end)(struct http_req *r, int status, const char *headers, const char *body, size_t len);
@@ -82,17 +87,22 @@ struct http_options {
     int threads;
     int header_timeout_ms;          /* whole request head */
     int body_timeout_ms;            /* absolute, whole body */
-    int body_min_rate;              /* bytes/s after the first second */
+    int body_min_rate;              /* bytes/s after the first second; for reading bodies and for writing answers */
     const struct http_hooks *hooks;
     void *user;
+    int keep_alive_ms;              /* an idle connection is closed after that; 0: 10 s. Sooner when workers get scarce */
+    struct streams *streams;        /* where http_take_stream puts sockets; NULL: there are no streams here */
 };
+/* Zero in threads, header_timeout_ms, body_timeout_ms, body_min_rate stands for 32, 10,000, 30,000, 1,024. */
 
 int http_server_new(const struct http_options *o, struct http_server **ret, struct err *e);
 /* Tables end with a route whose method is NULL; kept by pointer. Before http_server_start. */
 void http_server_add(struct http_server *s, const struct http_route *table);
 int http_server_start(struct http_server *s, struct err *e);
 int http_server_port(const struct http_server *s);
-/* Drain: keep-alive ends, in-flight requests finish (up to timeout_ms), then the listener stops. */
+/* (any thread) Reads certificate and key anew; on an error the old ones stay. Connections that stand keep theirs. */
+int http_server_reload_certificate(struct http_server *s, struct err *e);
+/* Drain: keep-alive ends, in-flight requests finish (up to timeout_ms), then the listener stops. Streams are streams_drain()'s. */
 void http_server_drain(struct http_server *s, int timeout_ms);
 void http_server_free(struct http_server *s);
 struct http_stats { int64_t requests, in_flight, status_2xx, status_3xx, status_4xx, status_5xx, rejected_busy; int busy, threads; };
@@ -111,11 +121,25 @@ int http_etag(struct http_req *r, const char *etag);
 /* An asset from memory; gz may be NULL. */
 int http_reply_asset(struct http_req *r, const char *content_type, const char *etag, bool immutable, const void *body, size_t len, const void *gz, size_t gz_len);
 
-/* Turns an error into status, type, title; used by the server and by tests. */
+/* Turns an error into status, type, title; used by the server and by tests. ERR_INVALID: 422 when a field of the body is named
+ * (a pointer "" or "/..."), else 400 (a query parameter is named "?limit"). */
 int http_status_of(const struct err *e);
 void http_problem_json(const struct err *e, const char *request_id, const char *instance, struct buf *out);
 
 /* Takes the socket away from civetweb: writes the SSE head (200, text/event-stream, no-store), returns a stream that the loop owns
- * (portal/loop/stream.h). The handler must return 0 right after. */
+ * (portal/loop/stream.h). The handler must return 0 right after; if it returns an error, the stream is closed. For routes with HTTP_STREAM. */
 struct stream;
+struct streams;
 int http_take_stream(struct http_req *r, struct stream **ret, struct err *e);
+
+/* What every node answers by itself: /health, /ready, /api/openapi.json, /api/docs, /problems/{slug} (leads into the reference) and, while there
+ * are no pages, / (leads to /api/docs). All strings are kept by pointer. */
+struct http_builtin {
+    const void *openapi; size_t openapi_len;    /* JSON bytes; NULL: no document here (the health port) */
+    const void *docs; size_t docs_len;          /* HTML page; may be NULL */
+    const char *docs_csp;                       /* its Content-Security-Policy (names the hash of its style) */
+    const char *version;
+    int (*ready)(void *user, struct err *e);    /* NULL: always. Its error is the problem of /ready (503) */
+    bool root;                                  /* whether / leads to /api/docs */
+};
+void http_add_builtin(struct http_server *s, const struct http_builtin *b);

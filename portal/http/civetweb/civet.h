@@ -20,7 +20,7 @@ void civet_look(const struct mg_connection *c, struct civet_view *ret);
 int64_t civet_head_ms(const struct mg_connection *c);   /* since the head began to be waited for */
 int civet_worker(const struct mg_connection *c);        /* index of the worker, 0 .. threads - 1 */
 /* The request had a complete head, but civetweb ended it without calling anyone (a foreign absolute URI, "*"). For connection_close. */
-bool civet_was_ignored(const struct mg_connection *c);
+bool civet_was_ignored(struct mg_connection *c);         /* true once */
 
 void civet_close_after(struct mg_connection *c);        /* no keep-alive */
 /* The body was read by us; `surplus` is what was received behind it: the next request. Returns false when it does not fit. */
@@ -32,6 +32,7 @@ void civet_take(struct mg_connection *c, int *ret_fd, SSL **ret_ssl);
 int civet_waiting(struct mg_context *ctx);
 /* Stops accepting: the listening sockets are closed now, the rest goes on until mg_stop. Any thread, once. */
 void civet_stop_listening(struct mg_context *ctx);
+void civet_stop(struct mg_context *ctx);                /* mg_stop, without its wait for the accepting thread; after civet_stop_listening */
 /* Another set of settings with a shorter wait for the head, for connections that arrive when nearly all workers are taken.
  * Made in init_context, freed after mg_stop. */
 struct civet_rush;

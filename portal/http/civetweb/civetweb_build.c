@@ -46,9 +46,11 @@ int civet_worker(const struct mg_connection *c)
     return (int)(c - c->phys_ctx->worker_connections);
 }
 
-bool civet_was_ignored(const struct mg_connection *c)
+bool civet_was_ignored(struct mg_connection *c)
 {
-    return c->request_len > 0 && c->status_code == -1 && c->request_info.request_uri && !c->request_info.local_uri_raw;
+    bool ignored = c->request_len > 0 && c->status_code == -1 && c->request_info.request_uri && !c->request_info.local_uri_raw && c->client.sock != INVALID_SOCKET;
+    c->status_code = 0;
+    return ignored;
 }
 
 void civet_close_after(struct mg_connection *c)
@@ -101,6 +103,16 @@ void civet_stop_listening(struct mg_context *ctx)
     }
 }
 
+void civet_stop(struct mg_context *ctx)
+{
+    /* The event descriptors that stand in for the listening sockets become readable: the accepting thread looks at the stop flag. */
+    uint64_t one = 1;
+    for (unsigned i = 0; i < ctx->num_listening_sockets; i++)
+        if (write(ctx->listening_sockets[i].sock, &one, sizeof one) < 0)
+            break;
+    mg_stop(ctx);
+}
+
 struct civet_rush {
     struct mg_domain_context dom;
     char head_ms[16];
@@ -112,7 +124,7 @@ struct civet_rush *civet_rush_new(const struct mg_context *ctx, int head_ms)
     if (!r)
         return NULL;
     r->dom = ctx->dd;
-    snprintf(r->head_ms, sizeof r->head_ms, "%d", head_ms);
+    mg_snprintf(NULL, NULL, r->head_ms, sizeof r->head_ms, "%d", head_ms);
     r->dom.config[REQUEST_TIMEOUT] = r->head_ms;
     r->dom.config[AUTHENTICATION_DOMAIN] = NULL; /* otherwise civetweb compares it with the Host of TLS requests */
     return r;
