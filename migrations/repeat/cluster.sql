@@ -1,5 +1,8 @@
 -- Functions of nodes, leadership and the event log.
 
+create or replace function node_time(t timestamptz) returns text
+language sql immutable as $$ select to_char(t at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
+
 -- What readiness asks: that this server takes writes and runs our functions, which `select 1` does not show.
 create or replace function node_ready() returns boolean
 language sql volatile as $$

@@ -317,10 +317,10 @@ language sql stable as $$
     select json_build_object(
         'id', j.id, 'kind', j.kind, 'subject', j.subject, 'team', j.team, 'environment', j.environment, 'label', j.label, 'priority', j.priority,
         'state', case when j.dead_at is not null then 'dead' when l.job_id is not null then 'running' else 'queued' end,
-        'attempts', j.attempts, 'crashes', j.crashes, 'last_error', j.last_error, 'created_at', soma.job_time(j.created_at),
+        'attempts', j.attempts, 'crashes', j.crashes, 'reason', coalesce(j.dead_reason, j.last_error), 'created_at', soma.job_time(j.created_at),
         'run_after', soma.job_time(r.run_after), 'node', l.node_id, 'claimed_at', soma.job_time(l.claimed_at), 'lease_until', soma.job_time(l.lease_until),
         'leash', (select json_build_object('node', s.node_id, 'run', s.run, 'begun_at', soma.job_time(s.begun_at)) from soma.job_leash s where s.job_id = j.id limit 1),
-        'dead_at', soma.job_time(j.dead_at), 'dead_reason', j.dead_reason)
+        'dead_at', soma.job_time(j.dead_at))
       from (select 1) one
       left join soma.job_ready r on r.job_id = j.id
       left join soma.job_lease l on l.job_id = j.id

@@ -4,7 +4,10 @@
 #pragma once
 #include "portal/core/buf.h"
 #include "portal/core/err.h"
+#include "portal/core/config.h"
 #include "portal/db/db.h"
+#include "portal/http/http.h"
+#include "portal/jobs/jobs.h"
 #include "portal/loop/stream.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,8 +62,12 @@ bool cluster_leads(struct cluster *c, const char *topic, int64_t *ret_term);
 int cluster_leader_guard(struct db_conn *c, const char *topic, int64_t term, struct err *e);
 /* Whether the database answered a function call (soma.node_ready()) within the last 3 s: for /ready. Asked each second by the cluster thread; any thread. */
 bool cluster_ready(struct cluster *c);
-/* Processes as they reported: for status pages. seen_ms_ago by the database's clock. fn is called in order of name. */
-struct cluster_node { const char *id, *name, *role, *version, *started_at; int64_t seen_ms_ago; };
-int cluster_nodes(struct db_conn *c, void (*fn)(const struct cluster_node *n, void *arg), void *arg, struct err *e);
 struct cluster_stats { int64_t notifies, pokes, events_read, blocks_sent, gaps, reconnects; int subscriptions, catching; };
 void cluster_get_stats(struct cluster *c, struct cluster_stats *ret); /* any thread */
+
+/* For main.c: GET /api/v1/nodes (platform-admin); the schedule that keeps the event log and the list of nodes short; its configuration. */
+extern const struct http_route cluster_routes[];
+extern const struct jobs_kind cluster_jobs[];
+extern const struct config_key cluster_config[]; /* event_days */
+/* How long events are kept; 30 days unless told. Any thread. */
+void cluster_set_event_days(int days);

@@ -40,12 +40,14 @@ struct cluster {
     struct db_conn *conn;
     bool was_connected, complained;
     int64_t connect_at, connect_wait, beat_at, ask_at, notify_at, poll_at;
+    int looks_left;
     struct subscription *subs;
     struct place read_to;          /* what the fan-out has handed out */
     bool reading;                  /* read_to is set */
 };
 
 void cluster_wake(struct cluster *c);
+struct db *cluster_db(void); /* of the process's cluster: for the routes */
 
 /* leader.c; on the thread, with a live connection. Returns when it wants to be called again (mono ms); fails with the connection. */
 int leaders_renew(struct cluster *c, int64_t *ret_next, struct err *e);

@@ -171,6 +171,19 @@ static int tick(struct jobs *j, struct err *e)
     return 0;
 }
 
+/* For the metrics. */
+static int count(struct jobs *j, struct err *e)
+{
+    struct jobs_counts n;
+    int r = jobs_count(j->conn, &n, e);
+    pthread_mutex_lock(&j->lock);
+    if (!r)
+        j->stats.queued = (int)(n.due + n.waiting);
+    pthread_mutex_unlock(&j->lock);
+    j->count_at = clock_mono_ms() + COUNT_MS;
+    return r;
+}
+
 /* --- the turn --- */
 
 struct told {
@@ -400,7 +413,9 @@ static int round_of(struct jobs *j, struct err *e)
         j->reap_at = now + (j->lease_ms / 4 < 1000 ? j->lease_ms / 4 : 1000);
     if (!r && j->n_ticks && now >= j->tick_at && !jobs_draining(j))
         r = tick(j, e);
-    return r ? r : turn(j, e);
+    if (!r)
+        r = turn(j, e);
+    return !r && now >= j->count_at ? count(j, e) : r;
 }
 
 /* The first words on the queue: what earlier processes of this node held is free, if it has no leash. */

@@ -8,6 +8,7 @@
 #include "portal/core/arena.h"
 #include "portal/core/err.h"
 #include "portal/db/db.h"
+#include "portal/http/http.h"
 #include <jansson.h>
 #include <stdatomic.h>
 
@@ -88,14 +89,12 @@ bool jobs_draining(const struct jobs *j);                    /* a job that may s
 void jobs_free(struct jobs *j);                              /* drains, waits for what runs without limit, joins. Takes NULL */
 void *jobs_user(const struct job *j);
 /* Of this process. fenced: leases lost; reaped: jobs of dead workers put back; turns: claim statements; beats: heartbeat statements.
- * running: on job threads; queued: claimed, not begun. */
-struct jobs_stats { int64_t claimed, done, retried, dead, fenced; int running, queued; int64_t reaped, turns, beats, failures; };
+ * running: on job threads; queued: in the whole installation, as counted within the last 15 s; ahead: claimed here, not begun. */
+struct jobs_stats { int64_t claimed, done, retried, dead, fenced; int running, queued; int64_t reaped, turns, beats, failures; int ahead; };
 int jobs_get_stats(struct jobs *j, struct jobs_stats *ret);
 /* Of the whole queue: due now, waiting for their time, held by workers, dead letters. */
 struct jobs_counts { int64_t due, waiting, running, dead; };
 int jobs_count(struct db_conn *c, struct jobs_counts *ret, struct err *e);
 
-struct http_route;
 extern const struct http_route jobs_routes[]; /* GET /api/v1/jobs, GET /api/v1/jobs/{id}, POST /api/v1/jobs/{id}/retry: platform-admin */
-/* What the routes need, before the server starts; poke (may be NULL) is called after a commit that queued something. */
-void jobs_routes_init(struct db *db, void (*poke)(void *arg), void *arg);
+void jobs_set_db(struct db *db); /* what the routes read; before the server starts. Kept, not owned */

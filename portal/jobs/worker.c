@@ -411,7 +411,7 @@ int jobs_get_stats(struct jobs *j, struct jobs_stats *ret)
     pthread_mutex_lock(&j->lock);
     *ret = j->stats;
     ret->running = j->running;
-    ret->queued = j->queued.n;
+    ret->ahead = j->queued.n;
     pthread_mutex_unlock(&j->lock);
     return 0;
 }

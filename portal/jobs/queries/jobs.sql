@@ -56,4 +56,4 @@ select job_json(j), j.id from job j
 select job_json(j) from job j where j.id = $1
 
 -- name: job_revive
-select job_revive($1), (select json_build_object('attempts', j.attempts, 'crashes', j.crashes, 'dead_reason', j.dead_reason) from job j where j.id = $1)
+select job_revive($1)
