@@ -69,5 +69,8 @@ const struct git_entry *git_snapshot_entries(const struct git_snapshot *s, size_
 /* Appends a file's bytes (of a link: its target). ERR_TOO_LARGE beyond `max`, found before it is loaded. */
 int git_snapshot_read(struct git_snapshot *s, size_t index, size_t max, struct buf *out, struct err *e);
 
+/* Removes a mirror that nobody needs any more; leaves one that a snapshot is using. */
+int git_mirror_remove(const char *mirror, struct err *e);
+
 bool git_helper_wanted(int argc, char **argv);
 int git_helper_main(void);

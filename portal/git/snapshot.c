@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -307,5 +308,20 @@ int git_snapshot_read(struct git_snapshot *s, size_t index, size_t max, struct b
     int rc = receive_frame(s, &type, &b, clock_mono_ms() + s->ms, e);
     if (rc == 0)
         buf_add(out, b.data, b.len);
+    return rc;
+}
+
+int git_mirror_remove(const char *mirror, struct err *e)
+{
+    BUF_AUTO lock = BUF_INIT;
+    buf_printf(&lock, "%s.lock", mirror);
+    FD_AUTO fd = open(lock.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_errno(e, ERR_IO, errno, "cannot open %s", lock.data);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return 0;
+    int rc = fs_remove_tree(mirror, e);
+    if (rc == 0)
+        unlink(lock.data);
     return rc;
 }

@@ -67,7 +67,7 @@ const json_t *templates_parameters(const struct template_version *v);  /* JSON S
 const json_t *templates_generate(const struct template_version *v);    /* {variable: {type: "password", length, special}} */
 const json_t *templates_outputs(const struct template_version *v);     /* {output: {title, description, sensitive}} */
 const json_t *templates_monitoring(const struct template_version *v);  /* {exporter, rules, dashboard, labels} */
-const json_t *templates_catalog(const struct template_version *v);     /* {kind, type, title, description, lifecycle, system, tags, links, relations, endpoints} */
+const json_t *templates_catalog(const struct template_version *v);     /* never NULL; kind and type are filled in: {kind, type, title, description, lifecycle, system, tags, links, relations, endpoints} */
 const json_t *templates_environments(const struct template_version *v);/* array of names; NULL: all */
 int64_t templates_typical_seconds(const struct template_version *v);   /* 0: not given */
 
@@ -89,6 +89,10 @@ const char *templates_expand(const char *text, const json_t *values, struct aren
 /* Writes the version's files below `dir` (which exists, 0700, and is empty): files 0600, folders 0700, no links. *ret_module is the module's folder
  * relative to `dir` ("." or "a/b"): run the engine there, since its local modules (`../modules/x`) lie beside it at their places. */
 int templates_export(struct db_conn *c, const char *version_id, const char *dir, struct arena *a, const char **ret_module, struct err *e);
+/* A provider that the version's module (and the local modules it calls) needs: source as written ("hashicorp/aws"), all constraints joined by ", "
+ * ("" when none), and the text of the module's .terraform.lock.hcl or NULL. In the arena. */
+struct tf_requirement { const char *source, *constraint, *lock; };
+int templates_providers(struct db_conn *c, const char *version_id, struct arena *a, struct tf_requirement **ret, size_t *ret_n, struct err *e);
 /* One file of the version by its path relative to the golden path's folder (as in `monitoring.rules`): ERR_NOT_FOUND. In the arena, NUL behind it. */
 int templates_file(struct db_conn *c, const char *version_id, const char *path, struct arena *a, const char **ret, size_t *ret_len, struct err *e);
 
@@ -114,6 +118,8 @@ extern struct jobs_kind templates_jobs[];   /* "templates.refresh" (subject: rep
  * {"username", "password"}, {"token"}, {"ssh_key", "passphrase"?, "username"?, "host_key"?}; it is sealed. ret_secret: 65 bytes, gets the webhook's secret (may be NULL). */
 int templates_add_repository(struct db_conn *c, const char *name, const char *url, const char *ref, const json_t *credentials, const char *by, char *ret_secret,
                              struct err *e);
+/* Forgets it: its golden paths are withdrawn, their versions stay. The other repositories are looked at anew, since names became free. ERR_NOT_FOUND. */
+int templates_remove_repository(struct db_conn *c, const char *name, struct err *e);
 /* Asks for a refresh (enqueues the job). ERR_NOT_FOUND. */
 int templates_request_refresh(struct db_conn *c, const char *name, struct err *e);
 /* What the job does, for tests and tools: fetch, check, publish, record problems. 0 also when the repository is in trouble (its state tells); errors are
