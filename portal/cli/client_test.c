@@ -127,6 +127,19 @@ static void a_token_stays_with_its_server(void **state)
     assert_null(p.token);
     assert_null(p.ca);
     profile_done(&p);
+    assert_int_equal(profile_load(a, "https://two.example", NULL, &p, &e), 0);
+    assert_int_equal(profile_store(&p, "secret-2", "id-2", "ada", &e), 0);
+    profile_done(&p);
+    assert_int_equal(profile_load(a, NULL, NULL, &p, &e), 0);
+    assert_string_equal(p.url, "https://two.example");
+    assert_string_equal(p.token, "secret-2");
+    assert_int_equal(profile_forget(&p, &e), 0);
+    profile_done(&p);
+    assert_int_equal(profile_load(a, "https://one.example", NULL, &p, &e), 0);
+    assert_string_equal(p.token, "secret-1"); /* still there */
+    assert_string_equal(p.ca, "ca.pem");
+    assert_int_equal(profile_store(&p, "secret-3", "id-3", "ada", &e), 0);
+    profile_done(&p);
     setenv("SOMA_TOKEN", "from-env", 1);
     assert_int_equal(profile_load(a, NULL, NULL, &p, &e), 0);
     assert_string_equal(p.token, "from-env");

@@ -143,7 +143,7 @@ static json_t *get_schema(struct cli *c)
         return NULL;
     if (cli_get(c, client_path(c->arena, "/api/v1/templates/{}", args_text(&c->args, "template")), &template, &ignored))
         return NULL;
-    const json_t *schema = output_at(template, "parameters|manifest.spec.parameters|spec.parameters");
+    const json_t *schema = output_at(template, "parameters");
     return json_incref((json_t *)(uintptr_t)schema);
 }
 

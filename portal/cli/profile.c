@@ -69,6 +69,13 @@ static const char *trim_url(struct arena *a, const char *url)
     return arena_strndup(a, url, n);
 }
 
+/* Whether the file's first entry is that of p->url. */
+static bool is_current(const struct profile *p)
+{
+    const char *url = json_string_value(json_object_get(p->file, "url"));
+    return url && !strcmp(url, p->url);
+}
+
 int profile_load(struct arena *a, const char *url, const char *ca, struct profile *ret, struct err *e)
 {
     struct profile p = {.arena = a, .path = file_path(a)};
@@ -77,10 +84,10 @@ int profile_load(struct arena *a, const char *url, const char *ca, struct profil
         profile_done(&p);
         return code;
     }
-    const char *current = json_string_value(json_object_get(p.file, "current"));
+    const char *current = json_string_value(json_object_get(p.file, "url"));
     url = url ? url : env("SOMA_URL") ? env("SOMA_URL") : current ? current : PROFILE_DEFAULT_URL;
     p.url = trim_url(a, url);
-    const json_t *entry = json_object_get(json_object_get(p.file, "servers"), p.url);
+    const json_t *entry = is_current(&p) ? p.file : json_object_get(json_object_get(p.file, "others"), p.url);
     const char *own_ca = json_string_value(json_object_get(entry, "ca"));
     p.ca = ca ? ca : env("SOMA_CA") ? env("SOMA_CA") : own_ca;
     if (env("SOMA_TOKEN")) {
@@ -121,26 +128,50 @@ static int save(struct profile *p, struct err *e)
     return code;
 }
 
+/* Moves the first entry to the others. */
+static void set_aside(struct profile *p)
+{
+    static const char *const keys[] = {"url", "token", "token_id", "name", "ca"};
+    const char *url = json_string_value(json_object_get(p->file, "url"));
+    json_t *entry = json_object();
+    if (!json_is_object(json_object_get(p->file, "others")))
+        json_object_set_new(p->file, "others", json_object());
+    for (size_t i = 1; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get(p->file, keys[i]))
+            json_object_set(entry, keys[i], json_object_get(p->file, keys[i]));
+    if (url && !is_current(p))
+        json_object_set_new(json_object_get(p->file, "others"), url, entry);
+    else
+        json_decref(entry);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        json_object_del(p->file, keys[i]);
+    json_object_del(json_object_get(p->file, "others"), p->url);
+    if (!json_object_size(json_object_get(p->file, "others")))
+        json_object_del(p->file, "others");
+}
+
 int profile_store(struct profile *p, const char *token, const char *token_id, const char *name, struct err *e)
 {
-    if (!json_is_object(json_object_get(p->file, "servers")))
-        json_object_set_new(p->file, "servers", json_object());
-    json_t *entry = json_pack("{s:s, s:s*, s:s*, s:s*}", "token", token, "token_id", token_id, "name", name, "ca", p->ca);
-    if (!entry || json_object_set_new(json_object_get(p->file, "servers"), p->url, entry))
+    const char *ca = arena_strdup(p->arena, p->ca); /* it may stand in what is set aside */
+    p->token = p->token_id = NULL;
+    p->ca = ca;
+    set_aside(p);
+    json_t *entry = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "url", p->url, "token", token, "token_id", token_id, "name", name, "ca", ca);
+    if (!entry || json_object_update(p->file, entry)) {
+        json_decref(entry);
         return err_set(e, ERR_INVALID, "the token cannot be stored: it is no text");
-    json_object_set_new(p->file, "current", json_string(p->url));
+    }
+    json_decref(entry);
     return save(p, e);
 }
 
 int profile_forget(struct profile *p, struct err *e)
 {
-    json_t *servers = json_object_get(p->file, "servers");
-    const char *current = json_string_value(json_object_get(p->file, "current"));
-    if (current && !strcmp(current, p->url))
-        json_object_del(p->file, "current");
-    /* token and token_id pointed into it */
+    p->ca = arena_strdup(p->arena, p->ca);
     p->token = p->token_id = NULL;
-    if (json_object_del(servers, p->url))
-        return 0;
+    if (is_current(p))
+        set_aside(p);
+    else
+        json_object_del(json_object_get(p->file, "others"), p->url);
     return save(p, e);
 }

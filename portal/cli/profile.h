@@ -1,9 +1,9 @@
 /* Where the server is and who asks.
  *
- * Address: --url, SOMA_URL, the file's `current`, http://127.0.0.1:8080. Token: SOMA_TOKEN, the file that SOMA_TOKEN_FILE names, the file's entry
+ * Address: --url, SOMA_URL, the file's `url`, http://127.0.0.1:8080. Token: SOMA_TOKEN, the file that SOMA_TOKEN_FILE names, the file's entry
  * for that very address: a token made for one server is never sent to another. Authorities: --ca, SOMA_CA, the file's entry.
  * The file is $XDG_CONFIG_HOME/soma/config.json (~/.config/...), 0600 in a folder of 0700, written by `soma login`:
- *   {"current": URL, "servers": {URL: {"token": ..., "token_id": ..., "name": ..., "ca": ...}}}
+ *   {"url": ..., "token": ..., "token_id": ..., "name": ..., "ca": ..., "others": {URL: {the same of a server signed in to before}}}
  * Thread: main. */
 #pragma once
 #include "portal/core/arena.h"

@@ -5,19 +5,35 @@
 
 #include "portal/cli/input.h"
 #include "portal/cli/text.h"
+#include "portal/core/clock.h"
 #include "portal/templates/templates.h"
 
 #define SECRET_MAX ((size_t)65536)
+#define WAIT_MS (5 * 60000)
+
+#define FLAG_WAIT {"wait", 0, FLAG_BOOL, NULL, NULL, false, "wait until it was read, and show what is wrong in it"}
 
 static const struct column list_columns[] = {
-    {"NAME", "name", COLUMN_TEXT}, {"TITLE", "title", COLUMN_TEXT}, {"OWNER", "owner", COLUMN_TEXT}, {"TYPE", "type", COLUMN_TEXT}, {"VERSION", "number|version", COLUMN_NUMBER},
-    {"REPOSITORY", "repository", COLUMN_TEXT}, {"STATE", "state", COLUMN_STATE}, {0},
+    {"NAME", "name", COLUMN_TEXT}, {"TITLE", "title", COLUMN_TEXT}, {"OWNER", "owner", COLUMN_TEXT}, {"TYPE", "type", COLUMN_TEXT},
+    {"VERSION", "version", COLUMN_NUMBER}, {"REPOSITORY", "repository", COLUMN_TEXT}, {"PUBLISHED", "published_at", COLUMN_TIME}, {0},
 };
 
 static const struct column fields[] = {
-    {"Golden path", "name", COLUMN_TEXT}, {"Title", "title", COLUMN_TEXT}, {"What", "description", COLUMN_TEXT}, {"Owner", "owner", COLUMN_TEXT},
-    {"Type", "type", COLUMN_TEXT}, {"Tags", "tags", COLUMN_LIST}, {"State", "state", COLUMN_STATE}, {"Version", "number|version", COLUMN_TEXT}, {"Repository", "repository", COLUMN_TEXT},
-    {"Commit", "commit", COLUMN_TEXT}, {"Folder", "path", COLUMN_TEXT}, {"Published", "published_at", COLUMN_TIME}, {"Environments", "environments", COLUMN_LIST}, {0},
+    {"Golden path", "name", COLUMN_TEXT},
+    {"Title", "title", COLUMN_TEXT},
+    {"What", "description", COLUMN_TEXT},
+    {"State", "state", COLUMN_STATE},
+    {"Owner", "owner", COLUMN_TEXT},
+    {"Type", "type", COLUMN_TEXT},
+    {"Tags", "tags", COLUMN_LIST},
+    {"Environments", "environments", COLUMN_LIST},
+    {"Usually takes", "typical_seconds", COLUMN_SECONDS},
+    {"Version", "version", COLUMN_TEXT},
+    {"Repository", "repository", COLUMN_TEXT},
+    {"Folder", "path", COLUMN_TEXT},
+    {"Commit", "commit", COLUMN_TEXT},
+    {"Published", "published_at", COLUMN_TIME},
+    {0},
 };
 
 static const struct column parameter_columns[] = {
@@ -25,9 +41,23 @@ static const struct column parameter_columns[] = {
     {"ALLOWED", "enum", COLUMN_LIST},   {"WHAT", "title|description", COLUMN_TEXT}, {0},
 };
 
+static const struct column output_columns[] = {
+    {"OUTPUT", "name", COLUMN_TEXT}, {"SENSITIVE", "sensitive", COLUMN_TEXT}, {"WHAT", "title|description", COLUMN_TEXT}, {0},
+};
+
 static const struct column repository_columns[] = {
-    {"NAME", "name", COLUMN_TEXT}, {"URL", "url", COLUMN_TEXT}, {"REF", "ref", COLUMN_TEXT}, {"STATE", "state", COLUMN_STATE}, {"COMMIT", "commit", COLUMN_TEXT},
-    {"LOOKED AT", "refreshed_at|fetched_at|checked_at", COLUMN_TIME}, {"PROBLEMS", "problem_count|problems", COLUMN_TEXT}, {0},
+    {"NAME", "name", COLUMN_TEXT}, {"URL", "url", COLUMN_TEXT}, {"REF", "ref", COLUMN_TEXT}, {"STATE", "state", COLUMN_STATE}, {"PROBLEMS", "problem_count", COLUMN_NUMBER},
+    {"COMMIT", "commit", COLUMN_TEXT}, {"READ", "refreshed_at", COLUMN_TIME}, {0},
+};
+
+static const struct column repository_fields[] = {
+    {"Repository", "name", COLUMN_TEXT}, {"URL", "url", COLUMN_TEXT}, {"Ref", "ref", COLUMN_TEXT}, {"Credentials", "credentials", COLUMN_TEXT}, {"State", "state", COLUMN_STATE},
+    {"Commit", "commit", COLUMN_TEXT}, {"Read", "refreshed_at", COLUMN_TIME}, {"Registered", "created_at", COLUMN_TIME}, {"By", "created_by", COLUMN_TEXT},
+    {"Golden paths", "templates", COLUMN_LIST}, {"Webhook", "webhook.url", COLUMN_TEXT}, {"Webhook secret", "webhook.secret", COLUMN_TEXT}, {0},
+};
+
+static const struct column problem_columns[] = {
+    {"FILE", "path", COLUMN_TEXT}, {"LINE", "line", COLUMN_NUMBER}, {"PROBLEM", "reason", COLUMN_TEXT}, {0},
 };
 
 static int run_list(struct cli *c, struct err *e)
@@ -45,45 +75,89 @@ static bool in_list(const json_t *list, const char *word)
     return false;
 }
 
-/* The parameters of a schema as rows. */
-static json_t *parameter_rows(const json_t *schema)
+/* The members of an object as rows with a `name`; `required` (may be NULL) makes a `needed`. */
+static json_t *member_rows(const json_t *object, const json_t *required)
 {
-    json_t *rows = json_array(), *property;
+    json_t *rows = json_array(), *member;
     const char *name;
-    json_object_foreach(json_object_get(schema, "properties"), name, property) {
-        json_t *row = json_is_object(property) ? json_copy(property) : json_object();
+    json_object_foreach((json_t *)(uintptr_t)object, name, member) {
+        json_t *row = json_is_object(member) ? json_copy(member) : json_object();
         json_object_set_new(row, "name", json_string(name));
-        json_object_set_new(row, "needed", json_boolean(in_list(json_object_get(schema, "required"), name)));
+        if (required)
+            json_object_set_new(row, "needed", json_boolean(in_list(required, name)));
         json_array_append_new(rows, row);
     }
     return rows;
 }
 
+static void print_rows(struct cli *c, const struct column *columns, const json_t *rows)
+{
+    if (!json_array_size(rows))
+        return;
+    BUF_AUTO out = BUF_INIT;
+    output_table(&out, columns, rows, c->out.width, c->out.colour);
+    fprintf(c->out.to, "\n%s", buf_cstr(&out));
+}
+
 static int run_show(struct cli *c, struct err *e)
 {
     JSON_AUTO template = NULL;
+    JSON_AUTO none = json_array();
     int code = cli_get(c, client_path(c->arena, "/api/v1/templates/{}", args_word(&c->args, 0)), &template, e);
     if (code)
         return code;
     output_document(&c->out, fields, template);
-    JSON_AUTO rows = parameter_rows(output_at(template, "parameters|manifest.spec.parameters|spec.parameters"));
-    if (c->out.format != OUTPUT_TABLE || !json_array_size(rows))
+    if (c->out.format != OUTPUT_TABLE)
         return EXIT_DONE;
-    BUF_AUTO out = BUF_INIT;
-    output_table(&out, parameter_columns, rows, c->out.width, c->out.colour);
-    fprintf(c->out.to, "\n%s", buf_cstr(&out));
+    const json_t *required = output_at(template, "parameters.required");
+    JSON_AUTO parameters = member_rows(output_at(template, "parameters.properties"), required ? required : none);
+    JSON_AUTO outputs = member_rows(json_object_get(template, "outputs"), NULL);
+    print_rows(c, parameter_columns, parameters);
+    print_rows(c, output_columns, outputs);
     return EXIT_DONE;
+}
+
+static void print_repository(struct cli *c, const json_t *repository)
+{
+    output_document(&c->out, repository_fields, repository);
+    if (c->out.format == OUTPUT_TABLE)
+        print_rows(c, problem_columns, json_object_get(repository, "problems"));
 }
 
 static int run_repositories(struct cli *c, struct err *e)
 {
-    return cli_print_list(c, "/api/v1/templates/repositories", repository_columns, e);
+    JSON_AUTO repository = NULL;
+    if (!c->args.n_words)
+        return cli_print_list(c, "/api/v1/templates/repositories", repository_columns, e);
+    int code = cli_get(c, client_path(c->arena, "/api/v1/templates/repositories/{}", args_word(&c->args, 0)), &repository, e);
+    if (!code)
+        print_repository(c, repository);
+    return code;
+}
+
+/* Waits until the repository was read. The exit status tells whether all in it is in order. */
+static int wait_for(struct cli *c, const char *name, struct err *e)
+{
+    for (int64_t until = clock_mono_ms() + WAIT_MS;;) {
+        JSON_AUTO repository = NULL;
+        int code = cli_get(c, client_path(c->arena, "/api/v1/templates/repositories/{}", name), &repository, e);
+        if (code)
+            return code;
+        const char *state = json_string_value(json_object_get(repository, "state"));
+        if (!state || strcmp(state, "refreshing") != 0) {
+            print_repository(c, repository);
+            return json_integer_value(json_object_get(repository, "problem_count")) ? EXIT_FAILED : EXIT_DONE;
+        }
+        if (clock_mono_ms() > until)
+            return err_set(e, ERR_TIMEOUT, "%s was not read within %d minutes; `soma templates repositories %s` looks again", name, WAIT_MS / 60000, name);
+        clock_sleep_ms(300);
+    }
 }
 
 /* ---- add ---- */
 
 static const struct flag add_flags[] = {
-    {"name", 0, FLAG_TEXT, "NAME", NULL, false, "what it is called here (default: from the URL)"},
+    {"name", 0, FLAG_TEXT, "NAME", NULL, false, "what it is called here, if NAME is not given before URL (default: from the URL)"},
     {"ref", 0, FLAG_TEXT, "REF", NULL, false, "branch or tag (default: what the repository itself names)"},
     {"username", 0, FLAG_TEXT, "NAME", NULL, false, "for https with a password, or ssh (default: git)"},
     {"password-stdin", 0, FLAG_BOOL, NULL, NULL, false, "read the password for https from standard input"},
@@ -91,6 +165,7 @@ static const struct flag add_flags[] = {
     {"ssh-key", 0, FLAG_TEXT, "FILE", "file", false, "private key for ssh"},
     {"passphrase-stdin", 0, FLAG_BOOL, NULL, NULL, false, "read the key's passphrase from standard input"},
     {"host-key", 0, FLAG_TEXT, "TEXT", NULL, false, "the host's public key, as in known_hosts"},
+    FLAG_WAIT,
     FLAG_END,
 };
 
@@ -109,6 +184,24 @@ static const char *name_of_url(struct cli *c, const char *url)
     for (char *p = name; *p; p++)
         *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ? *p : '-';
     return name;
+}
+
+static bool is_url(const char *word)
+{
+    return strpbrk(word, ":/") != NULL;
+}
+
+/* [NAME] URL, in either order: a name has neither colon nor slash. */
+static int read_words(struct cli *c, const char **ret_name, const char **ret_url, struct err *e)
+{
+    const char *one = args_word(&c->args, 0), *two = args_word(&c->args, 1);
+    if (two && is_url(one) == is_url(two))
+        return err_set(e, ERR_INVALID, "\"%s\" and \"%s\" are not a name and a URL", one, two);
+    *ret_url = two && !is_url(one) ? two : one;
+    *ret_name = two ? (is_url(one) ? two : one) : args_text(&c->args, "name");
+    if (!*ret_name)
+        *ret_name = name_of_url(c, *ret_url);
+    return 0;
 }
 
 static int put_secret(json_t *object, const char *key, const char *path, struct err *e)
@@ -151,11 +244,14 @@ static int run_add(struct cli *c, struct err *e)
     const struct args *a = &c->args;
     JSON_AUTO credentials = json_object();
     JSON_AUTO made = NULL;
-    const char *name = args_text(a, "name") ? args_text(a, "name") : name_of_url(c, args_word(a, 0));
-    JSON_AUTO body = json_pack("{s:s, s:s, s:s*}", "name", name, "url", args_word(a, 0), "ref", args_text(a, "ref"));
+    const char *name, *url;
+    int code = read_words(c, &name, &url, e);
+    if (code)
+        return code;
+    JSON_AUTO body = json_pack("{s:s, s:s, s:s*}", "name", name, "url", url, "ref", args_text(a, "ref"));
     if (!body)
         return err_set(e, ERR_INVALID, "a word of this command is no UTF-8");
-    int code = read_credentials(c, credentials, e);
+    code = read_credentials(c, credentials, e);
     if (code)
         return code;
     if (json_object_size(credentials))
@@ -163,12 +259,14 @@ static int run_add(struct cli *c, struct err *e)
     code = cli_send(c, "POST", "/api/v1/templates/repositories", body, "", &made, e);
     if (code)
         return code;
-    static const struct column made_fields[] = {
-        {"Repository", "name", COLUMN_TEXT}, {"URL", "url", COLUMN_TEXT}, {"Ref", "ref", COLUMN_TEXT}, {"State", "state", COLUMN_STATE}, {"Webhook", "webhook.url|webhook", COLUMN_TEXT},
-        {"Webhook secret", "webhook.secret|webhook_secret", COLUMN_TEXT}, {0},
-    };
-    output_document(&c->out, made_fields, made);
-    output_note("It is being read; `soma templates repositories` tells when it was and what is wrong in it.");
+    const char *webhook = json_string_value(output_at(made, "webhook.url"));
+    if (webhook && *webhook == '/')
+        json_object_set_new(json_object_get(made, "webhook"), "url", json_sprintf("%s%s", c->profile.url, webhook));
+    output_document(&c->out, repository_fields, made);
+    output_note("The webhook's secret is shown this once.");
+    if (args_has(a, "wait"))
+        return wait_for(c, name, e);
+    output_note("The repository is being read; `soma templates repositories %s` tells what is in it, and what is wrong.", name);
     return EXIT_DONE;
 }
 
@@ -183,9 +281,12 @@ static int run_remove(struct cli *c, struct err *e)
 static int refresh_one(struct cli *c, const char *name, struct err *e)
 {
     int code = cli_send(c, "POST", client_path(c->arena, "/api/v1/templates/repositories/{}/refresh", name), NULL, "", NULL, e);
-    if (!code)
-        output_note("The repository %s is being read again.", name);
-    return code;
+    if (code)
+        return code;
+    if (args_has(&c->args, "wait"))
+        return wait_for(c, name, e);
+    output_note("The repository %s is being read again.", name);
+    return EXIT_DONE;
 }
 
 static int run_refresh(struct cli *c, struct err *e)
@@ -193,13 +294,15 @@ static int run_refresh(struct cli *c, struct err *e)
     if (c->args.n_words)
         return refresh_one(c, args_word(&c->args, 0), e);
     JSON_AUTO doc = NULL;
-    int code = cli_list(c, "/api/v1/templates/repositories", &doc, e);
+    int worst = EXIT_DONE, code = cli_list(c, "/api/v1/templates/repositories", &doc, e);
     size_t i;
     json_t *repository;
-    json_array_foreach(json_object_get(doc, "items"), i, repository)
-        if (!code)
+    json_array_foreach(json_object_get(doc, "items"), i, repository) {
+        if (code >= 0)
             code = refresh_one(c, json_string_value(json_object_get(repository, "name")), e);
-    return code;
+        worst = code > worst ? code : worst;
+    }
+    return code < 0 ? code : worst;
 }
 
 /* ---- check ---- */
@@ -261,13 +364,14 @@ static int run_check(struct cli *c, struct err *e)
 const struct command templates_commands[] = {
     {"templates list", "", (const struct flag[]){FLAG_LIMIT, FLAG_END}, run_list, 0, 0, NULL, "golden paths that can be ordered", NULL},
     {"templates show", "TEMPLATE", NULL, run_show, 1, 1, "templates", "one golden path and its parameters", NULL},
-    {"templates repositories", "", (const struct flag[]){FLAG_LIMIT, FLAG_END}, run_repositories, 0, 0, NULL, "the git repositories they come from, and what is wrong in them", NULL},
-    {"templates add", "URL", add_flags, run_add, 1, 1, NULL, "register a git repository",
+    {"templates repositories", "[REPOSITORY]", (const struct flag[]){FLAG_LIMIT, FLAG_END}, run_repositories, 0, 1, "templates/repositories",
+     "the git repositories they come from; of one, what is wrong in it", NULL},
+    {"templates add", "[NAME] URL", add_flags, run_add, 1, 2, NULL, "register a git repository",
      "Examples:\n"
-     "  soma templates add https://git.example.org/platform/golden-paths.git --ref main\n"
+     "  soma templates add platform https://git.example.org/platform/golden-paths.git --ref main\n"
      "  soma templates add git@git.example.org:platform/golden-paths.git --ssh-key ~/.ssh/id_soma\n"},
     {"templates remove", "REPOSITORY", NULL, run_remove, 1, 1, "templates/repositories", "forget a repository; services made from it stay", NULL},
-    {"templates refresh", "[REPOSITORY]", NULL, run_refresh, 0, 1, "templates/repositories", "read a repository, or all, again now", NULL},
+    {"templates refresh", "[REPOSITORY]", (const struct flag[]){FLAG_WAIT, FLAG_END}, run_refresh, 0, 1, "templates/repositories", "read a repository, or all, again now", NULL},
     {"templates check", "[DIR]", NULL, run_check, 0, 1, "dir", "check golden paths in a folder before a push; needs no server",
      "Prints FILE:LINE: REASON for each finding. Exit status: 0 in order, 1 something is wrong.\n"},
     {0},

@@ -89,6 +89,6 @@ const struct command tokens_commands[] = {
     {"tokens list", "", list_flags, run_list, 0, 0, NULL, "your tokens and those of your service accounts", NULL},
     {"tokens create", "NAME", create_flags, run_create, 1, 1, NULL, "make a token; it is shown once",
      "Example: soma tokens create ci --service-account ci-payments --scope orders --expires-in 30d\n"},
-    {"tokens revoke", "ID...", NULL, run_revoke, 1, ARGS_MAX, "tokens", "end tokens at once", NULL},
+    {"tokens revoke", "ID...", NULL, run_revoke, 1, ARGS_MAX, NULL, "end tokens at once", NULL},
     {0},
 };
