@@ -105,7 +105,7 @@ static struct node *child_get(struct node *n, const char *s, size_t len)
 
 static int add_param(struct leaf *l, const char *name, size_t len)
 {
-    if (l->n == HTTP_PARAMS_MAX || !len)
+    if (l->n == HTTP_PARAMS_MAX || !len || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") < len)
         return -1;
     l->names[l->n++] = strndup(name, len);
     return 0;

@@ -144,9 +144,10 @@ static void on_context(const struct mg_context *ctx)
 static int on_message(const struct mg_connection *mg, const char *msg)
 {
     struct http_server *s = mg_get_user_data(mg_get_context(mg));
-    if (s && !s->ctx)
-        snprintf(s->start_error, sizeof s->start_error, "%s", msg);
-    else
+    if (s && !s->ctx) {
+        if (!s->start_error[0]) /* the first says why, the rest that it failed */
+            snprintf(s->start_error, sizeof s->start_error, "%s", msg);
+    } else
         log_debug("http", LOG_S("message", msg));
     return 1;
 }
