@@ -1,3 +1,4 @@
+// label: threads
 /* Real runs: both engines, the PostgreSQL provider, a real server. */
 #include "portal/terraform/testrun.h"
 
@@ -24,7 +25,7 @@ static void look_at_cmdlines(struct testrun *t, const struct tf_event *ev)
 {
     (void)t;
     if (ev->type == TF_EVENT_APPLY_START || ev->type == TF_EVENT_PLANNED_CHANGE)
-        seen_in_cmdline += testrun_processes(TESTRUN_SECRET) - 2;
+        seen_in_cmdline += testrun_processes(TESTRUN_SECRET);
 }
 
 static void one_life(struct testrun *t, size_t engine)
