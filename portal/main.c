@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include "portal/auth/auth.h"
+#include "portal/auth/idempotency.h"
 #include "portal/core/fs.h"
 #include "portal/core/log.h"
 #include "portal/core/thread.h"
 #include "portal/node.h"
+#include "portal/provision/provision.h"
 #include "portal/secrets/secrets.h"
+#include "portal/templates/templates.h"
 
 static int usage(void)
 {
@@ -131,7 +134,10 @@ static int keys(struct node *n, const char *verb, const char *key_file)
     if (strcmp(verb, "rotate"))
         return complain("keys", (err_set(&e, ERR_INVALID, "there is no `somad keys %s`", verb), &e));
     int64_t resealed = 0;
-    if (keyring_rotate_file(key_file, &id, &e) || node_open(n, "keys", 2, &e) || secrets_reseal_all(n->db, &resealed, &e))
+    secrets_register(provision_secrets);
+    secrets_register(idempotency_secrets);
+    templates_set_db(NULL); /* registers its own */
+    if (keyring_rotate_file(key_file, &id, &e) || node_open(n, "keys", 2, &e) || secrets_reseal(n->db, &resealed, &e))
         return complain("keys rotate", &e);
     printf("key %u is active; %lld sealed values were sealed with it. Give the new file to every node\n", id, (long long)resealed);
     return 0;

@@ -1,4 +1,4 @@
-/* /health, /ready and /metrics, on both ports. They say what this process knows; queue depth comes from the database, at most once in a second. */
+/* /health, /ready and /metrics. They say what this process knows; queue depth comes from the database, at most once in a second. */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -24,21 +24,14 @@ void metrics_set_draining(void)
     atomic_store(&draining, true);
 }
 
-static int get_health(struct http_req *r, struct err *e)
+int metrics_ready(struct err *e)
 {
-    (void)e;
-    static const char body[] = "{\"status\":\"ok\",\"version\":\"" SOMA_VERSION "\"}";
-    return http_reply(r, 200, "application/json", body, sizeof body - 1);
-}
-
-static int get_ready(struct http_req *r, struct err *e)
-{
-    if (atomic_load(&draining) || !parts.cluster || !cluster_ready(parts.cluster)) {
-        err_set(e, ERR_UNAVAILABLE, atomic_load(&draining) ? "this node is being stopped" : "the database does not answer; the node comes back by itself once it does");
+    if (!atomic_load(&draining) && parts.cluster && cluster_ready(parts.cluster))
+        return 0;
+    err_set(e, ERR_UNAVAILABLE, atomic_load(&draining) ? "this node is being stopped" : "the database does not answer; the node comes back by itself once it does");
+    if (e)
         e->retry_after = 2;
-        return e->code;
-    }
-    return get_health(r, e);
+    return ERR_UNAVAILABLE;
 }
 
 static void metric(struct buf *b, const char *name, const char *type, const char *help, int64_t value)
@@ -79,7 +72,7 @@ static int get_metrics(struct http_req *r, struct err *e)
     (void)e;
     BUF_AUTO b = BUF_INIT;
     buf_printf(&b, "# HELP soma_build_info Version of this node\n# TYPE soma_build_info gauge\nsoma_build_info{version=\"%s\"} 1\n", SOMA_VERSION);
-    metric(&b, "soma_ready", "gauge", "Whether this node can serve", parts.cluster && cluster_ready(parts.cluster) && !atomic_load(&draining));
+    metric(&b, "soma_ready", "gauge", "Whether this node can serve", metrics_ready(NULL) == 0);
     if (parts.api)
         http_metrics(&b);
     if (parts.jobs)
@@ -95,16 +88,28 @@ static int get_metrics(struct http_req *r, struct err *e)
     return http_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", b.data, b.len);
 }
 
-const struct http_route metrics_routes[] = {
-    {"GET", "/health", "getHealth", "public", get_health, 0, 0},
-    {"GET", "/ready", "getReady", "public", get_ready, 0, 0},
-    {0},
-};
-
 /* Only on the second port, which is for machines inside. */
-const struct http_route metrics_inner_routes[] = {
-    {"GET", "/health", NULL, "public", get_health, 0, 0},
-    {"GET", "/ready", NULL, "public", get_ready, 0, 0},
+const struct http_route metrics_routes[] = {
     {"GET", "/metrics", NULL, "public", get_metrics, 0, 0},
     {0},
 };
+
+static int is_ready(void *user, struct err *e)
+{
+    (void)user;
+    return metrics_ready(e);
+}
+
+int metrics_listen(const char *listen, struct http_server **ret, struct err *e)
+{
+    static const struct http_builtin builtin = {.version = SOMA_VERSION, .ready = is_ready};
+    struct http_options o = {.listen = listen, .threads = 4};
+    if (!listen)
+        return 0;
+    int r = http_server_new(&o, ret, e);
+    if (r)
+        return r;
+    http_server_add(*ret, metrics_routes);
+    http_add_builtin(*ret, &builtin);
+    return http_server_start(*ret, e);
+}

@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "portal/auth/auth.h"
+#include "portal/cluster/cluster.h"
 #include "portal/core/clock.h"
 #include "portal/core/fs.h"
 #include "portal/core/id.h"
 #include "portal/core/log.h"
 #include "portal/core/thread.h"
-#include "portal/monitoring/monitoring.h"
 #include "portal/provision/provision.h"
 #include "portal/secrets/secrets.h"
 #include "portal/templates/templates.h"
@@ -45,6 +45,7 @@ int node_configure(struct node *n, int *argc, char **argv, struct err *e)
     n->config = config_new();
     config_add(n->config, "node", node_config);
     config_add(n->config, "people", auth_config);
+    config_add(n->config, "cluster", cluster_config);
     config_add(n->config, "golden paths", templates_config);
     config_add(n->config, "terraform", provision_config);
     n->config_path = getenv("SOMA_CONFIG");

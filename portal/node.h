@@ -37,6 +37,7 @@ struct http_server;
 struct jobs;
 struct cluster;
 void metrics_configure(struct node *n, struct http_server *api, struct jobs *jobs, struct cluster *cluster);
-void metrics_set_draining(void);  /* /ready says no from now on */
-extern const struct http_route metrics_routes[];       /* /health, /ready on the API port */
-extern const struct http_route metrics_inner_routes[]; /* the same and /metrics on the second port */
+void metrics_set_draining(void);       /* /ready says no from now on */
+int metrics_ready(struct err *e);      /* 0, or ERR_UNAVAILABLE with the part that is away */
+/* Opens the second port: /health, /ready, /metrics. `listen` NULL opens nothing. */
+int metrics_listen(const char *listen, struct http_server **ret, struct err *e);

@@ -19,6 +19,9 @@
 #include "portal/provision/provision.h"
 #include "portal/templates/templates.h"
 
+#include "docs_embedded.h"
+#include "openapi_embedded.h"
+
 struct serve {
     struct node *n;
     struct loop *loop;
@@ -46,6 +49,15 @@ static const struct http_hooks hooks = {
     .check_body = http_openapi_check, .done = access_line,
 };
 
+static int is_ready(void *user, struct err *e)
+{
+    (void)user;
+    return metrics_ready(e);
+}
+
+static const struct http_builtin builtin = {.openapi = openapi_json, .openapi_len = sizeof openapi_json - 1, .docs = docs_html, .docs_len = sizeof docs_html - 1,
+                                            .docs_csp = docs_csp, .version = SOMA_VERSION, .ready = is_ready, .root = true};
+
 static int open_api(struct serve *s, struct err *e)
 {
     const struct config *c = s->n->config;
@@ -55,26 +67,18 @@ static int open_api(struct serve *s, struct err *e)
     int r = http_server_new(&o, &s->api, e);
     if (r)
         return r;
-    const struct http_route *tables[] = {metrics_routes, auth_routes, audit_routes, jobs_routes, cluster_routes, templates_routes, monitoring_routes, provision_routes};
+    const struct http_route *tables[] = {auth_routes, audit_routes, jobs_routes, cluster_routes, templates_routes, monitoring_routes, provision_routes};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         http_server_add(s->api, tables[i]);
-    http_add_builtin(s->api);
+    http_add_builtin(s->api, &builtin);
     if ((r = http_openapi_verify(s->api, e))) /* each route is described, each description has its route */
         return r;
     return http_server_start(s->api, e);
 }
 
-static int open_health(struct serve *s, struct err *e)
+static void poke(void *arg)
 {
-    const char *listen = config_str(s->n->config, "metrics_listen");
-    if (!listen)
-        return 0;
-    struct http_options o = {.listen = listen, .threads = 4, .header_timeout_ms = 5000, .body_timeout_ms = 5000, .body_min_rate = 500};
-    int r = http_server_new(&o, &s->health, e);
-    if (r)
-        return r;
-    http_server_add(s->health, metrics_inner_routes);
-    return http_server_start(s->health, e);
+    cluster_poke(((struct serve *)arg)->cluster);
 }
 
 static int open_all(struct serve *s, struct err *e)
@@ -87,8 +91,8 @@ static int open_all(struct serve *s, struct err *e)
     if (r)
         return r;
     s->streams = streams_new(s->loop);
-    const char *url = config_str(c, "public_url");
-    struct auth_options auth = {.db = n->db, .public_url = url, .secure_cookies = url && !strncmp(url, "https:", 6), .session_hours = (int)config_int(c, "session_hours")};
+    struct auth_options auth = {.db = n->db};
+    auth_options_from_config(c, &auth);
     struct cluster_options cluster = {.db = n->db, .conninfo = config_str(c, "database"), .node_id = n->id, .name = n->name, .role = "serve", .version = SOMA_VERSION,
                                       .streams = s->streams};
     r = auth_new(&auth, &s->auth, e);
@@ -99,12 +103,12 @@ static int open_all(struct serve *s, struct err *e)
     auth_set_instance(s->auth);
     templates_set_db(n->db);
     monitoring_set_db(n->db);
-    jobs_set_db(n->db);
+    jobs_routes_init(n->db, poke, s);
     gates_register_builtin();
     provision_configure(&(struct provision_options){.db = n->db, .cluster = s->cluster, .node_id = n->id});
     r = open_api(s, e);
     metrics_configure(n, s->api, NULL, s->cluster);
-    return r ? r : open_health(s, e);
+    return r ? r : metrics_listen(config_str(c, "metrics_listen"), &s->health, e);
 }
 
 static void close_all(struct serve *s)

@@ -14,6 +14,7 @@
 #include "portal/provision/gates.h"
 #include "portal/provision/provision.h"
 #include "portal/templates/templates.h"
+#include "portal/auth/auth.h"
 
 #define KINDS_MAX 64
 
@@ -56,18 +57,22 @@ static void find_leash(struct work *w)
         snprintf(w->leash, sizeof w->leash, "%.*s/soma-leash", slash ? (int)(slash - self) : 0, self);
 }
 
-static int open_health(struct work *w, struct err *e)
+static int collect_body(struct db_conn *c, void *arg, struct err *e)
 {
-    const char *listen = config_str(w->n->config, "work_metrics_listen");
-    if (!listen)
-        return 0;
-    struct http_options o = {.listen = listen, .threads = 4, .header_timeout_ms = 5000, .body_timeout_ms = 5000, .body_min_rate = 500};
-    int r = http_server_new(&o, &w->health, e);
-    if (r)
-        return r;
-    http_server_add(w->health, metrics_inner_routes);
-    return http_server_start(w->health, e);
+    int r = jobs_guard(c, arg, e);
+    return r ? r : auth_collect(c, e);
 }
+
+/* Ended sessions, old tokens and keys go, a few at a time. */
+static int collect(struct job *j, struct err *e)
+{
+    return db_tx(j->db, collect_body, j, e) ? JOBS_RETRY : JOBS_DONE;
+}
+
+static const struct jobs_kind house_jobs[] = {
+    {.kind = "auth.collect", .fn = collect, .max_attempts = 3, .backoff_ms = 5000, .backoff_max_ms = 60000, .every_ms = 600000},
+    {0},
+};
 
 static int open_all(struct work *w, struct err *e)
 {
@@ -81,6 +86,7 @@ static int open_all(struct work *w, struct err *e)
     find_leash(w);
     templates_configure(&(struct templates_options){.db = n->db, .data_dir = config_str(c, "data_dir"), .refresh_ms = config_int(c, "templates_refresh_seconds") * 1000,
                                                     .fetch_ms = config_int(c, "templates_fetch_seconds") * 1000, .fetch_bytes = config_int(c, "templates_fetch_mib") << 20});
+    cluster_set_event_days((int)config_int(c, "event_days"));
     gates_register_builtin();
     provision_configure(&(struct provision_options){.db = n->db, .cluster = w->cluster, .node_id = n->id, .runs_dir = n->runs_dir, .engine = config_str(c, "engine"),
                                                     .providers = config_str(c, "provider_mirror"), .leash = w->leash, .plan_wall_ms = config_int(c, "plan_minutes") * 60000,
@@ -91,12 +97,12 @@ static int open_all(struct work *w, struct err *e)
     add_kinds(w, provision_jobs);
     add_kinds(w, templates_jobs);
     add_kinds(w, cluster_jobs);
-    add_kinds(w, auth_jobs);
+    add_kinds(w, house_jobs);
     struct jobs_options jobs = {.db = n->db, .node_id = n->id, .threads = (int)config_int(c, "job_threads"), .lease_ms = (int)config_int(c, "lease_seconds") * 1000,
                                 .poll_ms = 1000, .labels = config_str(c, "labels"), .kinds = w->kinds};
     r = jobs_start(&jobs, &w->jobs, e);
     metrics_configure(n, NULL, w->jobs, w->cluster);
-    return r ? r : open_health(w, e);
+    return r ? r : metrics_listen(config_str(c, "work_metrics_listen"), &w->health, e);
 }
 
 static void sweep_again(void)

@@ -18,7 +18,8 @@ create table environment_credential (
     environment text not null references environment on delete cascade,
     name        text not null,                        -- the variable that the provider reads, e.g. PGPASSWORD
     version     bigint not null,
-    sealed      bytea not null,                       -- (environment_credential, "<environment>/<name>", version)
+    id          text generated always as (environment || '/' || name) stored unique,
+    sealed      bytea not null,                       -- (environment_credential, id, version)
     updated_at  timestamptz not null default now(),
     primary key (environment, name)
 );
@@ -37,8 +38,8 @@ create table service (
     parameters       jsonb not null,
     tags             jsonb not null default '{}',
     outputs          jsonb not null default '{}',      -- {name: {value, sensitive, title}}; a sensitive one has no value here
-    sealed_values    bytea,                            -- what Soma generated (service, id, 1)
-    sealed_outputs   bytea,                            -- sensitive outputs (service_outputs, id, outputs_version)
+    sealed_values    bytea,                            -- what Soma generated (service, id, 0)
+    sealed_outputs   bytea,                            -- sensitive outputs (service, id, outputs_version from 1)
     outputs_version  bigint not null default 0,
     resources        int not null default 0,           -- in the last state
     warning          text not null default '',         -- of the monitoring step
@@ -74,7 +75,7 @@ create table orders (
     problem          jsonb,                            -- why it failed: {type, detail, diagnostics[]}
     prior_state      text,                             -- of the service, to go back to when a destroy is canceled
     plan             jsonb,                            -- {add, change, destroy, replace, changes[]}, masked
-    sealed_values    bytea,                            -- of a plan-only order (orders, id, 1)
+    sealed_values    bytea,                            -- of a plan-only order (orders, id, 0)
     version          bigint not null default 1,
     requested_at     timestamptz not null default now(),
     finished_at      timestamptz
@@ -131,7 +132,7 @@ create table run (
     serial_before  bigint not null,
     serial_after   bigint,
     outcome        text,                               -- ok | failed | stopped | swept
-    journal        bytea,                              -- of a run that was cut off: engine's -json lines, sealed (run, id, 1)
+    journal        bytea,                              -- of a run that was cut off: engine's -json lines, sealed (run, id, 0)
     started_at     timestamptz not null default clock_timestamp(),
     ended_at       timestamptz
 );
@@ -141,7 +142,7 @@ create table terraform_state (
     service_id uuid not null references service on delete cascade,
     serial     bigint not null,
     lineage    text not null,
-    sealed     bytea not null,                         -- (terraform_state, service id, serial)
+    sealed     bytea,                                  -- (terraform_state, service id, serial); null once the service is destroyed
     run        text not null,
     at         timestamptz not null default clock_timestamp(),
     primary key (service_id, serial)
@@ -150,7 +151,7 @@ create table terraform_state (
 create table saved_plan (
     order_id         uuid primary key references orders on delete cascade,
     sealed           bytea not null,                   -- (saved_plan, order id, state_serial): the engine's plan file
-    sealed_json      bytea not null,                   -- (saved_plan_json, order id, state_serial): show -json, in clear inside
+    sealed_json      bytea not null,                   -- (saved_plan, order id, state_serial): show -json, in clear inside
     state_serial     bigint not null,                  -- -1: no state yet
     template_version uuid not null,
     engine           text not null,

@@ -40,7 +40,7 @@ static int load_saved(struct order *o, struct saved *ret, struct err *e)
     ret->providers = arena_strdup(a, db_str(row, 0, 6));
     ret->has_changes = db_bool(row, 0, 7);
     r = open_bytes(row, 0, "saved_plan", o->id, ret->serial, a, &ret->plan, &ret->plan_len, e);
-    return r ? r : open_bytes(row, 1, "saved_plan_json", o->id, ret->serial, a, &ret->json, &ret->json_len, e);
+    return r ? r : open_bytes(row, 1, "saved_plan", o->id, ret->serial, a, &ret->json, &ret->json_len, e);
 }
 
 /* Whether an apply of this order was begun before; its journal when it was cut off. */
@@ -56,7 +56,7 @@ static int load_journal(struct order *o, bool *ret_begun, const void **ret, size
     *ret_begun = db_rows(row) > 0;
     if (!*ret_begun || db_is_null(row, 0, 1))
         return 0;
-    return open_bytes(row, 1, "run", db_str(row, 0, 0), 1, o->job->arena, ret, ret_len, e);
+    return open_bytes(row, 1, "run", db_str(row, 0, 0), 0, o->job->arena, ret, ret_len, e);
 }
 
 int run_plan_is_current(struct order *o, struct err *e)
@@ -227,7 +227,7 @@ static int outputs_body(struct db_conn *c, void *arg, struct err *e)
     if (!r) {
         json_write(shown, &text);
         json_write(secret, &plain);
-        r = secrets_seal("service_outputs", id, db_i64(row, 0, 0), plain.data, plain.len, &sealed, e);
+        r = secrets_seal("service", id, db_i64(row, 0, 0), plain.data, plain.len, &sealed, e);
     }
     if (!r)
         r = db_run(c, Q_SERVICE_SET_OUTPUTS, NULL, e, db_text(id), db_text(text.data), db_bytes(sealed.data, sealed.len), db_int(db_i64(row, 0, 0)), db_int(k->resources));

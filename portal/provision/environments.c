@@ -90,7 +90,7 @@ int environments_list(struct http_req *r, struct err *e)
     int x = db_take(provision_get()->db, &c, e);
     if (!x)
         x = db_run(c, Q_ENVIRONMENT_LIST, &rows, e);
-    return x ? x : reply_page(r, rows, db_rows(rows), e);
+    return x ? x : auth_reply_page(r, rows, db_rows(rows), e);
 }
 
 int environments_show(struct http_req *r, struct err *e)

@@ -121,7 +121,7 @@ static int seal_values(struct accept *a, const char *table, const char *row, str
     BUF_AUTO text = BUF_INIT;
     json_write(values, &text);
     json_decref(values);
-    r = secrets_seal(table, row, 1, text.data, text.len, sealed, e);
+    r = secrets_seal(table, row, 0, text.data, text.len, sealed, e);
     buf_wipe(&text);
     return r;
 }
@@ -291,7 +291,7 @@ int orders_list(struct http_req *r, struct err *e)
     if (!x)
         x = db_run(c, Q_ORDER_PAGE, &rows, e, db_text(auth_teams_json(r->who, r->arena)), db_text(http_query(r, "state")), db_text(http_query(r, "team")),
                    db_text(http_query(r, "service")), db_text(after), db_int(limit + 1));
-    return x ? x : reply_page(r, rows, limit, e);
+    return x ? x : auth_reply_page(r, rows, limit, e);
 }
 
 static int no_order(struct err *e, const char *id)

@@ -63,7 +63,7 @@ static int keep_body(struct db_conn *c, void *arg, struct err *e)
     BUF_AUTO providers = BUF_INIT;
     int r = secrets_seal("saved_plan", o->id, w->s->serial, t->plan, t->plan_len, &sealed, e);
     if (!r)
-        r = secrets_seal("saved_plan_json", o->id, w->s->serial, t->plan_json, t->plan_json_len, &sealed_json, e);
+        r = secrets_seal("saved_plan", o->id, w->s->serial, t->plan_json, t->plan_json_len, &sealed_json, e);
     if (r)
         return r;
     summary_json(&t->plan_read, &summary);

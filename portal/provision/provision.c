@@ -14,6 +14,12 @@ const struct provision_options *provision_get(void)
     return &options;
 }
 
+const struct secrets_column provision_secrets[] = {
+    {"environment_credential", "id", "version", "sealed"}, {"service", "id", NULL, "sealed_values"}, {"service", "id", "outputs_version", "sealed_outputs"},
+    {"orders", "id", NULL, "sealed_values"}, {"run", "id", NULL, "journal"}, {"terraform_state", "service_id", "serial", "sealed"},
+    {"saved_plan", "order_id", "state_serial", "sealed"}, {"saved_plan", "order_id", "state_serial", "sealed_json"}, {0},
+};
+
 const struct config_key provision_config[] = {
     {.name = "engine", .type = CONFIG_STRING, .fallback = "tofu", .help = "Terraform engine of the work role: path or name of tofu or terraform"},
     {.name = "provider_mirror", .type = CONFIG_STRING, .help = "colon-separated folders of unpacked providers: <host>/<namespace>/<type>/<version>/<os_arch>/"},

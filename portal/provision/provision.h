@@ -8,6 +8,8 @@
 #include "portal/db/db.h"
 #include "portal/http/http.h"
 #include "portal/jobs/jobs.h"
+#include "portal/secrets/secrets.h"
+#include <stdbool.h>
 
 struct provision_options {
     struct db *db;
@@ -24,6 +26,7 @@ struct provision_options {
 extern const struct config_key provision_config[];
 extern const struct http_route provision_routes[];
 extern const struct jobs_kind provision_jobs[];
+extern const struct secrets_column provision_secrets[]; /* for rotation */
 
 /* Once at start of a process; the strings are borrowed for its life. */
 void provision_configure(const struct provision_options *o);

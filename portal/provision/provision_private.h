@@ -31,9 +31,6 @@ int services_show(struct http_req *r, struct err *e);
 int services_outputs(struct http_req *r, struct err *e);
 int services_reveal(struct http_req *r, struct err *e);
 
-/* Answers a page {"items": [...], "next": ...} from rows whose first column is JSON and whose second is the key to go on behind.
- * One row more than `limit` was asked for. */
-int reply_page(struct http_req *r, const struct db_result *rows, int64_t limit, struct err *e);
 /* limit and opened cursor of a list request; *ret_after is NULL on the first page. */
 int page_of(struct http_req *r, int64_t *ret_limit, const char **ret_after, struct err *e);
 

@@ -55,7 +55,7 @@ static int load_values(struct db_conn *c, struct run_setup *s, struct err *e)
     int r = 0;
     if (o->sealed_values) {
         BUF_AUTO b = BUF_INIT;
-        r = secrets_open("orders", o->id, 1, o->sealed_values, o->sealed_values_len, &b, e);
+        r = secrets_open("orders", o->id, 0, o->sealed_values, o->sealed_values_len, &b, e);
         plain = r ? NULL : arena_memdup(s->arena, b.data, b.len);
         len = b.len;
         buf_wipe(&b);
@@ -63,7 +63,7 @@ static int load_values(struct db_conn *c, struct run_setup *s, struct err *e)
         DB_RESULT_AUTO row = NULL;
         r = db_one(c, Q_SERVICE_LOAD, &row, e, db_text(o->service_id));
         if (!r && !db_is_null(row, 0, 3))
-            r = open_sealed(row, 3, "service", o->service_id, 1, s->arena, &plain, &len, e);
+            r = open_sealed(row, 3, "service", o->service_id, 0, s->arena, &plain, &len, e);
     }
     if (r || !plain)
         return r;

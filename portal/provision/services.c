@@ -19,7 +19,7 @@ int services_list(struct http_req *r, struct err *e)
     if (!x)
         x = db_run(c, Q_SERVICE_PAGE, &rows, e, db_text(auth_teams_json(r->who, r->arena)), db_text(http_query(r, "state")), db_text(http_query(r, "team")),
                    db_text(http_query(r, "environment")), db_text(after), db_int(limit + 1));
-    return x ? x : reply_page(r, rows, limit, e);
+    return x ? x : auth_reply_page(r, rows, limit, e);
 }
 
 static int no_service(struct err *e, const char *name)
@@ -98,7 +98,7 @@ static int open_outputs(struct db_conn *c, const struct db_result *row, struct a
     const void *sealed = db_blob(row, 0, 3, a, &len);
     BUF_AUTO plain = BUF_INIT;
     json_t *values = NULL;
-    int r = secrets_open("service_outputs", db_str(row, 0, 0), db_i64(row, 0, 4), sealed, len, &plain, e);
+    int r = secrets_open("service", db_str(row, 0, 0), db_i64(row, 0, 4), sealed, len, &plain, e);
     if (!r)
         r = json_read(plain.data, plain.len, 0, &values, e);
     buf_wipe(&plain);

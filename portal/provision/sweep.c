@@ -27,7 +27,7 @@ static int swept_body(struct db_conn *c, void *arg, struct err *e)
         r = keep_state(c, l, db_str(row, 0, 1), e);
     BUF_AUTO journal = BUF_INIT;
     if (!r && l->journal_len)
-        r = secrets_seal("run", l->run, 1, l->journal, l->journal_len, &journal, e);
+        r = secrets_seal("run", l->run, 0, l->journal, l->journal_len, &journal, e);
     if (!r)
         r = db_run(c, Q_RUN_SWEPT, NULL, e, db_text(l->run), l->state ? db_int(l->serial) : db_null(), journal.len ? db_bytes(journal.data, journal.len) : db_null());
     return r ? r : jobs_leash_ended(c, provision_get()->node_id, l->run, e);

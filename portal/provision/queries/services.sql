@@ -40,7 +40,7 @@ update service set warning = $2, version = version + 1 where id = $1
 insert into terraform_state (service_id, serial, lineage, sealed, run) values ($1, $2, $3, $4, $5)
 on conflict (service_id, serial) do update set sealed = excluded.sealed, run = excluded.run, at = clock_timestamp()
 -- name: state_last
-select serial, lineage, sealed from terraform_state where service_id = $1 order by serial desc limit 1
+select serial, lineage, sealed from terraform_state where service_id = $1 and sealed is not null order by serial desc limit 1
 -- name: state_wipe
 -- what a destroyed service's states held is no longer anybody's business; their serials stay as history
-update terraform_state set sealed = '' where service_id = $1
+update terraform_state set sealed = null where service_id = $1
