@@ -1,6 +1,7 @@
 #include "portal/cli/cli.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -124,10 +125,12 @@ int cli_print_list(struct cli *c, const char *path, const struct column *columns
     return code;
 }
 
-/* The echo as it was, given back whatever happens. */
-static void restore_echo(struct termios *before)
+static volatile sig_atomic_t interrupted; /* while a question without echo stands */
+
+static void on_signal(int number)
 {
-    tcsetattr(STDIN_FILENO, TCSANOW, before);
+    (void)number;
+    interrupted = 1;
 }
 
 static int read_line(struct cli *c, char **ret, struct err *e)
@@ -136,7 +139,7 @@ static int read_line(struct cli *c, char **ret, struct err *e)
     size_t n = 0;
     for (char ch; n < sizeof line - 1;) {
         ssize_t got = read(STDIN_FILENO, &ch, 1); /* byte by byte: what follows the line stays for others */
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && errno == EINTR && !interrupted)
             continue;
         if (got <= 0 && n == 0)
             return err_set(e, ERR_INVALID, "nothing was given on standard input");
@@ -151,22 +154,33 @@ static int read_line(struct cli *c, char **ret, struct err *e)
     return 0;
 }
 
-int cli_ask(struct cli *c, const char *question, bool hidden, char **ret, struct err *e)
+/* Reads without echo; the terminal gets its echo back whatever ends the reading, Ctrl-C too. */
+static int read_hidden(struct cli *c, char **ret, struct err *e)
 {
     struct termios before, quiet;
-    if (!cli_interactive())
-        return err_set(e, ERR_INVALID, "there is no terminal to ask on (%s)", question);
-    fprintf(stderr, "%s: ", question);
-    fflush(stderr);
-    if (!hidden || tcgetattr(STDIN_FILENO, &before))
+    struct sigaction act = {.sa_handler = on_signal}, before_int, before_term;
+    if (tcgetattr(STDIN_FILENO, &before))
         return read_line(c, ret, e);
+    sigaction(SIGINT, &act, &before_int);
+    sigaction(SIGTERM, &act, &before_term);
     quiet = before;
     quiet.c_lflag &= (tcflag_t)~ECHO;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     int code = read_line(c, ret, e);
-    restore_echo(&before);
+    tcsetattr(STDIN_FILENO, TCSANOW, &before);
+    sigaction(SIGINT, &before_int, NULL);
+    sigaction(SIGTERM, &before_term, NULL);
     fputc('\n', stderr);
-    return code;
+    return interrupted ? err_set(e, ERR_CANCELED, "interrupted") : code;
+}
+
+int cli_ask(struct cli *c, const char *question, bool hidden, char **ret, struct err *e)
+{
+    if (!cli_interactive())
+        return err_set(e, ERR_INVALID, "there is no terminal to ask on (%s)", question);
+    fprintf(stderr, "%s: ", question);
+    fflush(stderr);
+    return hidden ? read_hidden(c, ret, e) : read_line(c, ret, e);
 }
 
 int cli_password(struct cli *c, const char *question, bool twice, char **ret, struct err *e)

@@ -16,7 +16,7 @@
 #define BODY_MAX ((size_t)64 << 20)
 #define PATIENCE_MS 10000
 #define UNANSWERED_TRIES 3 /* 1.4 s: a node that restarts is back by then, and a wrong address is told soon */
-#define QUIET_SECONDS 60 /* a stream without a byte for so long is dead: the server sends a comment every 15 s */
+#define QUIET_MS 45000 /* a stream without a byte for so long is dead: the server sends a comment every 15 s */
 
 struct client {
     CURL *curl;
@@ -33,6 +33,7 @@ struct exchange {
     struct buf body;
     struct sse *sse;          /* of a stream: gets the body of a 200 */
     int stopped;              /* what the reader returned */
+    int64_t heard;            /* monotonic ms: when bytes came last */
     bool too_large;
     long status;
     char content_type[120], retry_after[32], request_id[80];
@@ -251,6 +252,7 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *arg)
 {
     struct exchange *x = arg;
     (void)one;
+    x->heard = clock_mono_ms();
     if (x->sse) {
         curl_easy_getinfo(x->client->curl, CURLINFO_RESPONSE_CODE, &x->status);
         if (x->status == 200) {
@@ -461,8 +463,8 @@ int client_call(struct client *c, const struct request *q, struct reply *ret, st
 
 /* ---- Streams ---- */
 
-/* Drives the transfer; 0 when it ended, > 0 what tick said. */
-static int drive(struct client *c, int (*tick)(void *arg), void *arg, CURLcode *ret_rc)
+/* Drives the transfer; 0 when it ended, > 0 what tick said. (curl's own limit of speed would take the few bytes of a comment for silence.) */
+static int drive(struct client *c, const struct exchange *x, int (*tick)(void *arg), void *arg, CURLcode *ret_rc)
 {
     int running = 1, queued, stop = 0;
     while (running && !stop) {
@@ -470,6 +472,10 @@ static int drive(struct client *c, int (*tick)(void *arg), void *arg, CURLcode *
         if (running) {
             curl_multi_poll(c->multi, NULL, 0, 200, NULL);
             stop = tick ? tick(arg) : 0;
+        }
+        if (clock_mono_ms() - x->heard > QUIET_MS) {
+            *ret_rc = CURLE_OPERATION_TIMEDOUT;
+            return 0;
         }
     }
     for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &queued));)
@@ -481,7 +487,7 @@ static int drive(struct client *c, int (*tick)(void *arg), void *arg, CURLcode *
 int client_stream(struct client *c, const char *path, struct sse *s, int (*tick)(void *arg), void *arg, struct err *e)
 {
     char words[CURL_ERROR_SIZE] = "";
-    EXCHANGE_AUTO x = {.client = c, .sse = s};
+    EXCHANGE_AUTO x = {.client = c, .sse = s, .heard = clock_mono_ms()};
     BUF_AUTO url = BUF_INIT;
     BUF_AUTO last = BUF_INIT;
     struct curl_slist *l = curl_slist_append(NULL, "Accept: text/event-stream");
@@ -495,11 +501,9 @@ int client_stream(struct client *c, const char *path, struct sse *s, int (*tick)
     buf_printf(&url, "%s%s", c->url, path);
     sse_restart(s);
     prepare(c, buf_cstr(&url), headers, &x, words);
-    curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, (long)QUIET_SECONDS);
     CURLcode rc = CURLE_OK;
     curl_multi_add_handle(c->multi, c->curl);
-    int stop = drive(c, tick, arg, &rc);
+    int stop = drive(c, &x, tick, arg, &rc);
     curl_multi_remove_handle(c->multi, c->curl);
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &x.status);
     if (c->verbose)

@@ -68,7 +68,7 @@ static int get_outputs(struct cli *c, const char *name, bool reveal, json_t **re
 {
     const char *path = client_path(c->arena, reveal ? "/api/v1/services/{}/outputs/reveal" : "/api/v1/services/{}/outputs", name);
     JSON_AUTO doc = NULL;
-    int code = reveal ? cli_send(c, "POST", path, NULL, NULL, &doc, e) : cli_get(c, path, &doc, e);
+    int code = reveal ? cli_send(c, "POST", path, NULL, "", &doc, e) : cli_get(c, path, &doc, e);
     if (code)
         return code;
     const json_t *outputs = json_object_get(doc, "outputs");
