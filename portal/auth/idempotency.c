@@ -25,22 +25,6 @@ struct idempotency_claim {
 
 const struct secrets_column idempotency_secrets[] = {{"idempotency_key", "id", NULL, "body_sealed"}, {0}};
 
-static int check_key(const struct http_req *r, struct err *e)
-{
-    const char *key = r->idempotency_key;
-    if (!key) {
-        err_set(e, ERR_INVALID, "this write needs the header Idempotency-Key: any text of your own that names it, such as a UUID, so that sending it again does nothing twice");
-        return err_type(e, "idempotency-key-missing");
-    }
-    size_t n = strlen(key), good = 0;
-    while (key[good] > ' ' && key[good] < 127)
-        good++;
-    if (n >= 1 && n <= 255 && good == n)
-        return 0;
-    err_set(e, ERR_INVALID, "an Idempotency-Key has 1 to 255 visible ASCII characters");
-    return err_type(e, "idempotency-key-malformed");
-}
-
 /* Keyed, because a request may hold a password. key_id 0: the active key. */
 static int digest_of(const struct http_req *r, uint32_t key_id, uint8_t out[DIGEST], struct err *e)
 {
@@ -105,7 +89,6 @@ static int replay(const struct http_req *r, const struct db_result *row, int *re
         buf_printf(headers, "ETag: %s\r\n", db_str(row, 0, 5));
     if (r->route->flags & HTTP_SECRET_BODY)
         buf_str(headers, "Cache-Control: no-store\r\n");
-    buf_str(headers, "Idempotency-Replayed: true\r\n");
     return 1;
 }
 
@@ -152,13 +135,11 @@ static int try_once(struct attempt *t, int *ret_status, struct buf *headers, str
 int idempotency_begin(struct http_req *r, int *ret_status, struct buf *ret_headers, struct buf *ret_body, struct err *e)
 {
     THREAD_ASSERT(THREAD_HTTP);
-    if (!(r->route->flags & (HTTP_IDEMPOTENT | HTTP_IDEMPOTENT_REQUIRED)) || (!r->idempotency_key && !(r->route->flags & HTTP_IDEMPOTENT_REQUIRED)) || !r->who)
+    if (!r->idempotency_key || !r->who)
         return 0;
     DB_CONN_AUTO c = NULL;
     struct attempt t = {.r = r};
-    int x = check_key(r, e);
-    if (!x)
-        x = digest_of(r, 0, t.digest, e);
+    int x = digest_of(r, 0, t.digest, e);
     if (!x)
         x = db_take(auth_db(), &c, e);
     if (x)
@@ -212,12 +193,24 @@ static const char *header_of(const char *headers, const char *name, struct arena
     return NULL;
 }
 
+/* An answer that its handler recorded may have got an ETag when it was sent. */
+static void add_etag(const struct idempotency_claim *claim, const char *etag)
+{
+    DB_CONN_AUTO c = NULL;
+    if (etag && db_take(auth_db(), &c, NULL) == 0)
+        db_run(c, Q_IDEMPOTENCY_ETAG, NULL, NULL, db_text(claim->id), db_text(etag));
+}
+
 void idempotency_end(struct http_req *r, int status, const char *headers, const char *body, size_t len)
 {
     THREAD_ASSERT(THREAD_HTTP);
     struct idempotency_claim *claim = r->who ? r->who->claim : NULL;
-    if (!claim || (claim->recorded && status < 400))
+    if (!claim)
         return;
+    if (claim->recorded && status < 400) {
+        add_etag(claim, header_of(headers, "ETag", r->arena));
+        return;
+    }
     struct err e = ERR_INIT;
     DB_CONN_AUTO c = NULL;
     int x = db_take(auth_db(), &c, &e);
@@ -227,7 +220,6 @@ void idempotency_end(struct http_req *r, int status, const char *headers, const 
         x = db_run(c, Q_IDEMPOTENCY_FORGET, NULL, &e, db_text(claim->id));
     if (x)
         log_warn("the answer to an Idempotency-Key was not kept; a repetition waits a minute", LOG_S("error", e.msg));
-    r->who->claim = NULL;
 }
 
 int idempotency_collect(struct db_conn *c, int *ret_deleted, struct err *e)

@@ -10,8 +10,8 @@
 #include "portal/http/http.h"
 #include "portal/secrets/secrets.h"
 
-/* The functions for struct http_hooks. begin: 1 with the stored answer (and the header Idempotency-Replayed: true); 0: go on; ERR_INVALID without a key where one is required,
- * for a malformed one (400) and for another payload (422); ERR_CONFLICT while the first runs. ret_headers gets whole lines "Name: value\r\n". */
+/* The functions for struct http_hooks; the server checks that a key is there where it must be, and its form, and adds Idempotency-Replayed. begin: 1 with the stored answer
+ * (ret_headers: whole lines "Name: value\r\n"); 0: go on; ERR_INVALID for another payload (422); ERR_CONFLICT while the first runs. */
 int idempotency_begin(struct http_req *r, int *ret_status, struct buf *ret_headers, struct buf *ret_body, struct err *e);
 void idempotency_end(struct http_req *r, int status, const char *headers, const char *body, size_t len);
 

@@ -19,6 +19,9 @@ update soma.idempotency_key
 -- name: idempotency_done
 update soma.idempotency_key set state = 'done', status = $2::int, location = $3, etag = $4, body = $5::bytea, body_sealed = $6::bytea where id = $1::uuid and state = 'running'
 
+-- name: idempotency_etag
+update soma.idempotency_key set etag = $2 where id = $1::uuid and state = 'done'
+
 -- name: idempotency_forget
 delete from soma.idempotency_key where id = $1::uuid and state = 'running'
 
