@@ -50,6 +50,7 @@ struct run {
     bool skip_line;         /* it grew too long */
     size_t journal_read;
     const char *lineage;
+    struct buf last;        /* the last complete state that was seen: the file may be cut off later */
     int64_t serial;         /* last one handed to on_state, or the prior one */
     int64_t deadline;       /* monotonic */
     int state_code;         /* what on_state returned */
@@ -278,12 +279,16 @@ static void watch_state(struct run *r)
         tf_state_read(a, b.data, b.len, &serial, &lineage) && (!r->lineage || !strcmp(r->lineage, lineage)) && serial > r->serial) {
         r->serial = serial;
         r->lineage = arena_strdup(r->a, lineage);
-        tell_state(r, b.data, b.len, serial, lineage);
+        struct buf older = r->last;
+        r->last = b;
+        b = older;
+        tell_state(r, r->last.data, r->last.len, serial, lineage);
     }
     if (b.data)
         crypto_wipe(b.data, b.len);
 }
 
+/* When all is over: what the file holds now, or what it held before it was cut off in mid-write. */
 static void collect_state(struct run *r)
 {
     const void *bytes;
@@ -292,13 +297,15 @@ static void collect_state(struct run *r)
     const char *lineage;
     if (r->s->phase != TF_APPLY)
         return;
-    if (!tf_state_collect(r->a, tf_dir_path(r->d), r->s->workdir, r->lineage, told, &bytes, &n, &serial, &lineage))
-        return;
-    if (r->s->state && serial < told) /* cut off in mid-write, long ago: what was handed over counts */
-        return;
-    keep_state(r, bytes, n, serial, lineage);
-    if (serial > told)
-        tell_state(r, bytes, n, serial, lineage);
+    if (tf_state_collect(r->a, tf_dir_path(r->d), r->s->workdir, r->lineage, told, &bytes, &n, &serial, &lineage) && serial >= told) {
+        keep_state(r, bytes, n, serial, lineage);
+        if (serial > told)
+            tell_state(r, bytes, n, serial, lineage);
+    } else if (r->last.len) {
+        keep_state(r, arena_memdup(r->a, r->last.data, r->last.len), r->last.len, told, r->lineage);
+    } else if (r->s->state) {
+        keep_state(r, r->s->state, r->s->state_len, told, r->lineage);
+    }
 }
 
 /* ---- the loop ---- */
@@ -835,6 +842,7 @@ static void done(struct run *r)
     fs_closep(&r->inotify);
     fs_closep(&r->journal);
     buf_wipe(&r->line);
+    buf_wipe(&r->last);
 }
 
 int tf_run(struct tf_dir *d, const struct tf_spec *spec, struct arena *a, struct tf_result *res, struct err *e)

@@ -119,7 +119,7 @@ struct tf_result {
     const void *plan; size_t plan_len;       /* saved plan: holds values in clear, seal it */
     const char *plan_json; size_t plan_json_len; /* `show -json`: in clear */
     struct tf_plan plan_read;    /* counts, changes, and plan_read.masked: the plan's JSON without anything sensitive */
-    const void *state; size_t state_len;     /* last complete state, also after a failure; NULL when there is none. In clear */
+    const void *state; size_t state_len;     /* of an apply: last complete state, also after a failure; NULL when there is none. In clear */
     int64_t serial;              /* of `state`; -1 when none */
     const char *lineage;
     struct tf_output *outputs; size_t n_outputs;   /* of `state` */
