@@ -17,31 +17,16 @@ load_content() {
     have "teams list" payments || soma teams create payments --title Payments
     environment_local
     if have "templates repositories" builtin; then
-        soma templates refresh builtin
+        soma templates refresh builtin --wait
     else
-        soma templates add "file://$data/templates.git" --name builtin
+        soma templates add builtin "file://$data/templates.git" --wait
     fi
-    wait_for_templates
 }
 
 have() { # LIST NAME
     local list
     read -ra list <<<"$1"
     [[ $(soma "${list[@]}" -o json) == *"\"$2\""* ]]
-}
-
-# The node reads a repository by itself, when it comes to it.
-wait_for_templates() {
-    local end=$((SECONDS + 60)) commit
-    commit=$(git -C "$data/templates.git" rev-parse refs/heads/main)
-    until have "templates repositories" "$commit"; do
-        if [ $SECONDS -ge $end ]; then
-            soma templates repositories
-            die "The node did not read the built-in golden paths within 60 s."
-        fi
-        sleep 0.2
-    done
-    soma templates repositories
 }
 
 environment_local() {
