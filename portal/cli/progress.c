@@ -11,6 +11,8 @@
 
 #define REDRAW_MS 150
 #define RESOURCE_LINES 8
+#define STEP_INDENT "  "
+#define RESOURCE_INDENT "      "
 
 static const char *text_of(const json_t *data, const char *key)
 {
@@ -18,14 +20,19 @@ static const char *text_of(const json_t *data, const char *key)
     return text ? text : "";
 }
 
-void progress_init(struct progress *p, FILE *to, bool live, bool colour, const char *title)
+/* Asked for at each drawing: windows change. */
+static void measure(struct progress *p)
 {
     struct winsize size = {0};
-    *p = (struct progress){.to = to, .live = live, .colour = colour, .width = 100, .height = 24};
-    if (live && ioctl(fileno(to), TIOCGWINSZ, &size) == 0 && size.ws_col) {
+    if (p->live && ioctl(fileno(p->to), TIOCGWINSZ, &size) == 0 && size.ws_col) {
         p->width = size.ws_col;
         p->height = size.ws_row;
     }
+}
+
+void progress_init(struct progress *p, FILE *to, bool live, bool colour, const char *title)
+{
+    *p = (struct progress){.to = to, .live = live, .colour = colour, .width = 100, .height = 24};
     snprintf(p->title, sizeof p->title, "%s", title);
 }
 
@@ -302,14 +309,14 @@ static void put(struct progress *p, const struct buf *out)
 }
 
 /* One line of the display: fitted into the width, so that it is one line on the screen too. */
-static void add_line(struct progress *p, struct buf *out, enum style style, const char *mark, const char *text)
+static void add_line(struct progress *p, struct buf *out, const char *indent, enum style style, const char *mark, const char *text)
 {
     BUF_AUTO clean = BUF_INIT;
     BUF_AUTO fitted = BUF_INIT;
     text_clean(&clean, text, false);
-    size_t used = text_width(mark) + 3;
+    size_t used = strlen(indent) + text_width(mark) + 1;
     text_fit(&fitted, buf_cstr(&clean), p->width > used + 1 ? p->width - used - 1 : 1);
-    buf_str(out, "  ");
+    buf_str(out, indent);
     output_styled(out, style, p->colour, mark);
     buf_printf(out, " %s\n", buf_cstr(&fitted));
     p->drawn++;
@@ -333,15 +340,15 @@ static void draw_step(struct progress *p, struct buf *out, size_t i, int64_t now
     if (*s->reason && (last || ended))
         buf_printf(&text, "  %s", s->reason);
     const char *mark = bad ? "✗" : waits ? "…" : last && !ended ? spinner[p->spin % 10] : "✓";
-    add_line(p, out, bad ? STYLE_BAD : last && !ended ? STYLE_BUSY : STYLE_GOOD, mark, buf_cstr(&text));
+    add_line(p, out, STEP_INDENT, bad ? STYLE_BAD : last && !ended ? STYLE_BUSY : STYLE_GOOD, mark, buf_cstr(&text));
 }
 
 static void draw_resource(struct progress *p, struct buf *out, const struct progress_resource *r, int64_t now)
 {
     BUF_AUTO text = BUF_INIT;
-    buf_printf(&text, "  %s %s", action_word(r->action, 'i'), r->address);
+    buf_printf(&text, "%s %s", action_word(r->action, 'i'), r->address);
     if (r->state == RESOURCE_PLANNED) {
-        add_line(p, out, STYLE_DIM, " ", buf_cstr(&text));
+        add_line(p, out, RESOURCE_INDENT, STYLE_DIM, " ", buf_cstr(&text));
         return;
     }
     buf_printf(&text, "  %s ", r->state == RESOURCE_FAILED ? "failed" : action_word(r->action, r->state == RESOURCE_DONE ? 'd' : 'g'));
@@ -349,7 +356,7 @@ static void draw_resource(struct progress *p, struct buf *out, const struct prog
         text_duration(&text, (double)((r->state == RESOURCE_RUNNING ? now : r->until) - r->since) / 1000);
     static const enum style styles[] = {STYLE_DIM, STYLE_BUSY, STYLE_GOOD, STYLE_BAD};
     static const char *const marks[] = {" ", "•", "✓", "✗"};
-    add_line(p, out, styles[r->state], marks[r->state], buf_cstr(&text));
+    add_line(p, out, RESOURCE_INDENT, styles[r->state], marks[r->state], buf_cstr(&text));
 }
 
 /* What runs or failed first, then the newest that is done, then what is to come, as far as there is room. */
@@ -369,8 +376,8 @@ static void draw_resources(struct progress *p, struct buf *out, int64_t now)
     }
     if (p->n_resources > shown) {
         BUF_AUTO text = BUF_INIT;
-        buf_printf(&text, "  and %zu more", p->n_resources - shown);
-        add_line(p, out, STYLE_DIM, " ", buf_cstr(&text));
+        buf_printf(&text, "and %zu more", p->n_resources - shown);
+        add_line(p, out, RESOURCE_INDENT, STYLE_DIM, " ", buf_cstr(&text));
     }
 }
 
@@ -379,16 +386,17 @@ static void draw(struct progress *p, bool last)
     BUF_AUTO out = BUF_INIT;
     int64_t now = clock_wall_ms() + p->skew;
     erase(p, &out);
+    measure(p);
     size_t room = p->height > 4 ? p->height - 4 : 1;
     size_t first = p->n_steps > room ? p->n_steps - room : 0;
-    add_line(p, &out, STYLE_BOLD, "▸", p->title);
+    add_line(p, &out, "", STYLE_BOLD, "▸", p->title);
     for (size_t i = first; i < p->n_steps; i++)
         draw_step(p, &out, i, now);
     bool applying = p->n_steps && !is_end(p->steps[p->n_steps - 1].state);
     if (applying || !last)
         draw_resources(p, &out, now);
     if (*p->waiting)
-        add_line(p, &out, STYLE_BUSY, "…", p->waiting);
+        add_line(p, &out, STEP_INDENT, STYLE_BUSY, "…", p->waiting);
     put(p, &out);
     p->last_drawn = clock_mono_ms();
 }
