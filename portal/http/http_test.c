@@ -610,6 +610,7 @@ static void idle_connections_give_way(void **state)
         struct answer a = kit_answer(&idle[i], false);
         assert_false(a.closed);
         kit_answer_done(&a);
+        clock_sleep_ms(5);
     }
     clock_sleep_ms(1100);
     for (int i = 0; i < 4; i++)

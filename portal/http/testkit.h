@@ -94,7 +94,7 @@ static inline void kit_consume(struct client *c, size_t n)
 
 static inline const char *kit_header(const struct answer *a, const char *name)
 {
-    static char value[2048];
+    static _Thread_local char value[2048];
     size_t n = strlen(name);
     for (const char *p = buf_cstr(&a->head), *end; (end = strstr(p, "\r\n")); p = end + 2)
         if (!strncasecmp(p, name, n) && p[n] == ':') {

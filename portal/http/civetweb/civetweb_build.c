@@ -1,6 +1,11 @@
 /* Compiles civetweb's source (Debian's source package, unchanged, on the include path) with a few accessors in the same unit.
  * Nothing of civetweb is copied here; docs/adr/0001-civetweb.md tells why the packaged library is not used. */
 #include <openssl/ssl.h>
+#include <stddef.h>
+#if defined(STOP_FLAG_NEEDS_LOCK)
+/* Builds for ThreadSanitizer: this one reads the flag plainly before it compares and swaps. */
+static void STOP_FLAG_ASSIGN(ptrdiff_t volatile *f, ptrdiff_t volatile v) __attribute__((no_sanitize("thread")));
+#endif
 static int civet_accept(SSL *ssl);
 #define SSL_accept civet_accept
 #include "civetweb.c"
