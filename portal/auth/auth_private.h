@@ -92,6 +92,7 @@ struct write {
     const char *answer;          /* JSON text, or NULL for an empty one */
 };
 const char *body_text(const struct http_req *r, const char *member); /* of the JSON body; NULL when absent or null */
+int body_need(const struct http_req *r, const char *member, struct err *e); /* ERR_INVALID naming it unless it is a text */
 int check_name(const char *name, const char *pointer, struct err *e);
 /* Writes the audit entry and keeps the answer for the request's Idempotency-Key: the last things of the transaction. */
 int write_finish(struct db_conn *c, const struct write *w, struct err *e);

@@ -13,6 +13,13 @@ const char *body_text(const struct http_req *r, const char *member)
     return json_string_value(json_object_get(r->json, member));
 }
 
+int body_need(const struct http_req *r, const char *member, struct err *e)
+{
+    char pointer[64];
+    snprintf(pointer, sizeof pointer, "/%s", member);
+    return body_text(r, member) ? 0 : err_field(e, pointer, "a text is needed here");
+}
+
 int check_name(const char *name, const char *pointer, struct err *e)
 {
     if (name && id_name_valid(name))

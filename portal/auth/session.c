@@ -144,6 +144,10 @@ int session_create(struct http_req *r, struct err *e)
     struct sign_in s = {.w = {.r = r, .action = "session.create", .status = 201}, .name = body_text(r, "name")};
     int x = session_check_origin(r, e);
     if (!x)
+        x = body_need(r, "name", e);
+    if (!x)
+        x = body_need(r, "password", e);
+    if (!x)
         x = prove(r, s.name, body_text(r, "password"), &s.account, e);
     if (x == ERR_UNAUTHENTICATED)
         log_info("sign-in refused", LOG_S("name", s.name), LOG_S("address", r->remote_addr));
@@ -218,7 +222,11 @@ int session_password(struct http_req *r, struct err *e)
         return err_set(e, ERR_DENIED, "a service account has no password");
     if (!(scopes_of(r->who) & SCOPE_ADMIN))
         return err_set(e, ERR_DENIED, "the scopes of this token do not reach to its account's password; sign in");
-    int x = password_check(body_text(r, "new_password"), "/new_password", e);
+    int x = body_need(r, "current_password", e);
+    if (!x)
+        x = body_need(r, "new_password", e);
+    if (!x)
+        x = password_check(body_text(r, "new_password"), "/new_password", e);
     if (!x)
         x = prove(r, r->who->name, body_text(r, "current_password"), &account, e);
     if (x == ERR_UNAUTHENTICATED)
