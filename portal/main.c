@@ -8,6 +8,7 @@
 #include "portal/core/fs.h"
 #include "portal/core/log.h"
 #include "portal/core/thread.h"
+#include "portal/git/git.h"
 #include "portal/node.h"
 #include "portal/provision/provision.h"
 #include "portal/secrets/secrets.h"
@@ -17,7 +18,7 @@ static int usage(void)
 {
     struct node n = {0};
     struct err e = ERR_INIT;
-    char *none[] = {"somad", NULL};
+    char name[] = "somad", *none[] = {name, NULL};
     int argc = 1;
     unsetenv("SOMA_CONFIG");
     BUF_AUTO b = BUF_INIT;
@@ -157,6 +158,8 @@ int main(int argc, char **argv)
 {
     struct err e = ERR_INIT;
     struct node n = {0};
+    if (git_helper_wanted(argc, argv)) /* a child of ours that talks to git hosts */
+        return git_helper_main();
     thread_set_role(THREAD_MAIN, NULL);
     for (int i = 1; i < argc; i++)
         if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h") || (i == 1 && !strcmp(argv[i], "help")))

@@ -34,7 +34,7 @@ struct serve {
 static void access_line(struct http_req *r, int status, size_t bytes, int64_t duration_us)
 {
     log_context(r->request_id, NULL);
-    if (status >= 500)
+    if (status >= 500 && status != 503)
         log_error("request", LOG_S("method", r->method), LOG_S("path", r->path), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us));
     else if (strcmp(r->method, "GET"))
         log_info("request", LOG_S("method", r->method), LOG_S("path", r->path), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us),
@@ -76,11 +76,6 @@ static int open_api(struct serve *s, struct err *e)
     return http_server_start(s->api, e);
 }
 
-static void poke(void *arg)
-{
-    cluster_poke(((struct serve *)arg)->cluster);
-}
-
 static int open_all(struct serve *s, struct err *e)
 {
     struct node *n = s->n;
@@ -103,7 +98,7 @@ static int open_all(struct serve *s, struct err *e)
     auth_set_instance(s->auth);
     templates_set_db(n->db);
     monitoring_set_db(n->db);
-    jobs_routes_init(n->db, poke, s);
+    jobs_set_db(n->db);
     gates_register_builtin();
     provision_configure(&(struct provision_options){.db = n->db, .cluster = s->cluster, .node_id = n->id});
     r = open_api(s, e);

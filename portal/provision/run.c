@@ -317,7 +317,7 @@ int run_engine(struct run_setup *s, enum tf_phase phase, const struct run_input 
     const struct provision_options *p = provision_get();
     struct tf_dir *d = NULL;
     struct running u = {.s = s, .phase = phase == TF_APPLY ? "apply" : phase == TF_PLAN ? "plan" : "plan-destroy"};
-    u.run = arena_printf(s->arena, "%.13s-%lld-%d", s->order->id + 23, (long long)s->order->job->fence, ++s->order->runs);
+    u.run = arena_printf(s->arena, "%.12s-%lld-%d", s->order->id + 24, (long long)s->order->job->fence, ++s->order->runs);
     const char *workdir = NULL;
     int r = tf_dir_new(p->runs_dir, u.run, &d, e);
     if (r)

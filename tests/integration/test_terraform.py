@@ -169,7 +169,7 @@ def test_a_broken_manifest_hides_no_other(soma, tmp_path):
     manifest = work / "bad-one/template.yaml"
     manifest.write_text(manifest.read_text().replace("tpye: test", "type: test"))
     git(work, "commit", "-qam", "mend")
-    soma.cli("templates", "refresh", "mixed")
+    soma.cli("templates", "refresh", "mixed", "--wait")
     assert soma.api("GET", "/api/v1/templates/bad-one").status == 200
     shutil.rmtree(work)
     soma.api("POST", "/api/v1/templates/repositories/mixed/refresh", {})

@@ -185,7 +185,7 @@ class Platform:
         git(repository, "init", "-q", "-b", "main")
         git(repository, "add", "-A")
         git(repository, "commit", "-q", "-m", "golden paths")
-        self.cli("templates", "add", name, f"file://{repository}")
+        self.cli("templates", "add", name, f"file://{repository}", "--wait", check=False)
         return repository
 
     def must(self, status, *arguments, **options):
