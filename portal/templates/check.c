@@ -94,7 +94,7 @@ static int load(struct checker *c, size_t i, struct err *e)
         return is_of_file(rc) ? refuse(c, i, "%s", e->msg) : rc;
     if (is_lfs_pointer(buf_cstr(&b), b.len))
         return refuse(c, i, "is a Git LFS pointer, not the file; Soma does not fetch from LFS, commit the file itself");
-    c->files[i] = (struct loaded){LOADED, arena_strndup(c->arena, buf_cstr(&b), b.len), b.len};
+    c->files[i] = (struct loaded){LOADED, copy_bytes(c->arena, buf_cstr(&b), b.len), b.len};
     c->bytes += b.len;
     return 0;
 }
@@ -182,7 +182,7 @@ static bool fill_files(struct checker *c, struct check_template *t, const unsign
         if (!mine[i])
             continue;
         ok = ok && c->files[i].state == LOADED;
-        t->files[t->n_files++] = (struct check_file){c->source->entries[i].path, c->files[i].data, c->files[i].len};
+        t->files[t->n_files++] = (struct check_file){arena_strdup(c->arena, c->source->entries[i].path), c->files[i].data, c->files[i].len};
         t->bytes += c->files[i].len + strlen(c->source->entries[i].path) + 16;
     }
     if (t->n_files > CHECK_FILES_MAX) {
@@ -360,7 +360,7 @@ static void add_template(struct checker *c, const char *path)
     }
     const char *name = file_name(path);
     size_t folder = name == path ? 0 : (size_t)(name - path) - 1;
-    c->templates[c->n_templates++] = (struct check_template){.folder = arena_strndup(c->arena, path, folder), .manifest_path = path};
+    c->templates[c->n_templates++] = (struct check_template){.folder = arena_strndup(c->arena, path, folder), .manifest_path = arena_strdup(c->arena, path)};
 }
 
 #define TEMPLATES_MAX 500

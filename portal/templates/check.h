@@ -37,7 +37,7 @@ struct check {
     size_t n_templates;
 };
 
-/* Checks every golden path below `below` ("" is everything). An error is the source's own: what is wrong with golden paths are findings. */
+/* Checks every golden path below `below` ("" is everything). The result lives in the arena and does not need the source any more. An error is the source's own: what is wrong with golden paths are findings. */
 int check_source(struct template_source *s, const char *below, struct arena *a, struct check *ret, struct err *e);
 void check_done(struct check *c);
 
@@ -77,6 +77,8 @@ bool constraint_allows(const char *text, const char *version);
 
 /* ---- paths.c ---- */
 
+/* Any bytes, with a NUL behind them. */
+char *copy_bytes(struct arena *a, const void *p, size_t n);
 /* Joins a folder with a relative path ("." and ".." resolved): false when it leads out of the repository or is not relative. `out` is cleared. */
 bool path_join(const char *folder, const char *relative, struct buf *out);
 /* Why no file of a golden path may be called so, or NULL. */

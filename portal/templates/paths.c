@@ -3,6 +3,13 @@
 #include <string.h>
 #include <strings.h>
 
+char *copy_bytes(struct arena *a, const void *p, size_t n)
+{
+    char *copy = arena_alloc(a, n + 1);
+    memcpy(copy, p, n);
+    return copy;
+}
+
 bool path_below(const char *path, const char *folder)
 {
     size_t n = strlen(folder);

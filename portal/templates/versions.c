@@ -184,7 +184,7 @@ static int match_file(const struct archive_file *f, void *arg, struct err *e)
     struct search *s = arg;
     (void)e;
     if (strcmp(f->path, s->path) == 0) {
-        s->data = arena_strndup(s->arena, f->data, f->len);
+        s->data = copy_bytes(s->arena, f->data, f->len);
         s->len = f->len;
     }
     return 0;
@@ -227,7 +227,7 @@ static int keep_file(const struct archive_file *f, void *arg, struct err *e)
         l->items = grown;
         l->cap = cap;
     }
-    l->items[l->n++] = (struct archive_file){arena_strdup(l->arena, f->path), arena_strndup(l->arena, f->data, f->len), f->len};
+    l->items[l->n++] = (struct archive_file){arena_strdup(l->arena, f->path), copy_bytes(l->arena, f->data, f->len), f->len};
     return 0;
 }
 
