@@ -19,7 +19,7 @@ struct hcl_node {
     const char **labels;        /* of a block, decoded */
     size_t n_labels;
     int line, column;           /* from 1, of the name */
-    const char *text;           /* of an attribute: its expression as written (JSON: the JSON text) */
+    const char *text;           /* of an attribute: its expression as written (JSON: the JSON text), cut after 200 bytes */
     const char *literal;        /* of an attribute that is one plain text without templates: its value; else NULL */
     struct hcl_node *first;     /* members: of a block; of an attribute that is an object (or list of objects) their items, as attributes */
     struct hcl_node *next, *parent;

@@ -270,7 +270,7 @@ static void modules_lie_in_the_repository(void **state)
     refuses("main.tf", "module \"x\" {\n  source = var.source\n}\n", 2, "must be plain text");
     refuses("main.tf", "module \"x\" {\n  source = \"./${var.x}\"\n}\n", 2, "must be plain text");
     refuses("main.tf", "module \"x\" {\n}\n", 1, "must be plain text");
-    refuses("main.tf", "module \"x\" {\n  source = \"./missing\"\n}\n", 0, "");
+    refuses("main.tf", "module \"x\" {\n  source = \"./missing\"\n}\n", 2, "no such folder");
     refuses("m.tf.json", "{\"module\": {\"x\": {\n\"source\": \"../../x\"}}}", 2, "leads out");
 }
 
