@@ -194,12 +194,28 @@ static void wait_closed(int n)
     assert_int_equal(atomic_load(&closed), n);
 }
 
+/* A client has the head of its stream a moment before the handler goes on. */
+static void wait_kept(size_t n)
+{
+    size_t now = 0;
+    for (int i = 0; i < 2000 && now < n; i++) {
+        pthread_mutex_lock(&lock);
+        now = n_kept;
+        pthread_mutex_unlock(&lock);
+        if (now < n)
+            clock_sleep_ms(5);
+    }
+    assert_int_equal(now, n);
+}
+
 /* Many streams on six workers, and the workers are free for others. */
 static void many_streams(struct http_server *s)
 {
     static struct client c[MANY];
     atomic_store(&closed, 0);
+    pthread_mutex_lock(&lock);
     n_kept = 0;
+    pthread_mutex_unlock(&lock);
     for (int i = 0; i < MANY; i++) {
         c[i] = connect_to(s);
         kit_say(&c[i], "GET /stream HTTP/1.1\r\n" H "Last-Event-ID: 5-7\r\n\r\n");
@@ -212,6 +228,7 @@ static void many_streams(struct http_server *s)
         assert_true(a.closed);
         kit_answer_done(&a);
     }
+    wait_kept(MANY);
     assert_int_equal(streams_count(streams), MANY);
     struct client other = connect_to(s);
     for (int i = 0; i < 20; i++) {
@@ -391,7 +408,9 @@ static void the_certificate_is_read_anew(void **state)
 static void drain_tells_streams_when_to_come_back(void **state)
 {
     (void)state;
+    pthread_mutex_lock(&lock);
     n_kept = 0;
+    pthread_mutex_unlock(&lock);
     struct client c[2] = {connect_to(plain), connect_to(secure)};
     for (int i = 0; i < 2; i++) {
         kit_say(&c[i], "GET /stream HTTP/1.1\r\n" H "\r\n");
@@ -399,6 +418,7 @@ static void drain_tells_streams_when_to_come_back(void **state)
         assert_int_equal(a.status, 200);
         kit_answer_done(&a);
     }
+    wait_kept(2);
     streams_drain(streams, 2000);
     for (int i = 0; i < 2; i++) {
         read_text(&c[i], "retry: 2000\n\n");
