@@ -120,12 +120,12 @@ static const char *read_outputs(const struct reading *r, const json_t *outputs)
         bool sensitive = !json_is_false(json_object_get(o, "sensitive"));
         json_object_set_new(one, "sensitive", json_boolean(sensitive));
         if (*tf_json_str(o, "action"))
-            json_object_set_new(one, "action", json_string(tf_json_str(o, "action")));
+            json_object_set_new(one, "action", json_string(text(r, o, "action")));
         if (json_object_get(o, "type"))
-            json_object_set(one, "type", json_object_get(o, "type"));
+            json_object_set_new(one, "type", masked_value(r, json_object_get(o, "type")));
         if (!sensitive && json_object_get(o, "value"))
             json_object_set_new(one, "value", masked_value(r, json_object_get(o, "value")));
-        json_object_set_new(all, name, one);
+        json_object_set_new(all, tf_masker_text(r->m, r->a, name), one);
     }
     return dump(r->a, all);
 }

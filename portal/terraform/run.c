@@ -852,6 +852,8 @@ int tf_run(struct tf_dir *d, const struct tf_spec *spec, struct arena *a, struct
     int64_t started = clock_mono_ms();
     if (!s.wall_ms)
         s.wall_ms = s.phase == TF_APPLY ? 7200000 : 900000;
+    if (!s.state_len)
+        s.state = NULL;
     if (s.workdir && !strcmp(s.workdir, "."))
         s.workdir = "";
     *res = (struct tf_result){.exit_status = -1, .serial = -1};
