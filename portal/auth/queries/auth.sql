@@ -1,10 +1,10 @@
 -- name: token_load
--- By hash or by id. The last column says that the time of last use is a minute old.
+-- By id ($2) or by hash; each way by its index, whatever plan is kept. The last column says that the time of last use is a minute old.
 select a.id, a.name, o.id, o.name, a.kind = 'service_account', t.id, t.scopes, soma.auth_roles_text(a.id),
        case when a.owner is not null then soma.auth_roles_text(o.id) end,
        t.last_used_at is null or t.last_used_at < now() - interval '1 minute'
   from soma.api_token t join soma.account a on a.id = t.account join soma.account o on o.id = coalesce(a.owner, a.id)
- where ($1::bytea is null or t.hash = $1) and ($2::uuid is null or t.id = $2) and ($1::bytea is not null or $2::uuid is not null)
+ where t.id = coalesce($2::uuid, (select h.id from soma.api_token h where h.hash = $1::bytea))
    and t.revoked_at is null and t.expires_at > now() and a.disabled_at is null and o.disabled_at is null
 
 -- name: token_touch
@@ -13,7 +13,7 @@ update soma.api_token set last_used_at = now() where id = $1::uuid and (last_use
 -- name: session_load
 select a.id, a.name, a.id, a.name, false, s.id, null, soma.auth_roles_text(a.id), null, s.seen_at < now() - interval '1 minute'
   from soma.session s join soma.account a on a.id = s.account
- where ($1::bytea is null or s.hash = $1) and ($2::uuid is null or s.id = $2) and ($1::bytea is not null or $2::uuid is not null)
+ where s.id = coalesce($2::uuid, (select h.id from soma.session h where h.hash = $1::bytea))
    and s.expires_at > now() and ($3::int = 0 or s.seen_at > now() - make_interval(mins => $3::int)) and a.disabled_at is null
 
 -- name: session_touch
