@@ -31,7 +31,7 @@ const struct config_key node_config[] = {
     {.name = "key_file", .type = CONFIG_STRING, .required = true, .help = "key ring that seals secrets; the same file on every node; `somad keys init` makes one"},
     {.name = "log_level", .type = CONFIG_ENUM, .fallback = "info", .choices = "debug|info|warn|error", .reloadable = true, .help = "least level that is logged"},
     {.name = "node_name", .type = CONFIG_STRING, .help = "name of this node; the host's by default"},
-    {.name = "http_threads", .type = CONFIG_INT, .fallback = "16", .min = 2, .max = 512, .help = "threads that answer requests"},
+    {.name = "http_threads", .type = CONFIG_INT, .fallback = "64", .min = 2, .max = 512, .help = "threads that answer requests"},
     {.name = "job_threads", .type = CONFIG_INT, .fallback = "4", .min = 1, .max = 64, .help = "jobs worked on at once by this node"},
     {.name = "lease_seconds", .type = CONFIG_INT, .fallback = "30", .min = 10, .max = 600, .help = "how long a job is held without a heartbeat"},
     {.name = "drain_seconds", .type = CONFIG_INT, .fallback = "30", .min = 1, .max = 7200, .help = "how long a stop waits for requests and jobs"},

@@ -323,8 +323,8 @@ static void prepare(struct client *c, const char *url, struct curl_slist *header
     curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
     if (c->ca)
         curl_easy_setopt(h, CURLOPT_CAINFO, c->ca);
-    if (c->cookies)
-        curl_easy_setopt(h, CURLOPT_COOKIEFILE, "");
+    if (c->cookies) /* turns the engine on; COOKIEFILE would too, but curl_easy_reset loses the list it keeps */
+        curl_easy_setopt(h, CURLOPT_COOKIELIST, "Set-Cookie: none=; Max-Age=0; domain=localhost");
     if (is_loopback(c->url))
         curl_easy_setopt(h, CURLOPT_PROXY, ""); /* a proxy of the network cannot reach this machine's own address */
 }

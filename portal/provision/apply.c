@@ -59,6 +59,39 @@ static int load_journal(struct order *o, bool *ret_begun, const void **ret, size
     return open_bytes(row, 1, "run", db_str(row, 0, 0), 0, o->job->arena, ret, ret_len, e);
 }
 
+static int64_t count_resources(const void *state, size_t len)
+{
+    json_t *doc = NULL;
+    if (!state || json_read(state, len, 200, &doc, NULL))
+        return 0;
+    int64_t n = 0;
+    size_t i;
+    const json_t *resource;
+    json_array_foreach(json_object_get(doc, "resources"), i, resource) {
+        const char *mode = json_string_value(json_object_get(resource, "mode"));
+        if (mode && !strcmp(mode, "managed"))
+            n += (int64_t)json_array_size(json_object_get(resource, "instances"));
+    }
+    json_decref(doc);
+    return n;
+}
+
+/* 1: the last state holds no resource, or there is none. */
+int run_nothing_to_destroy(struct order *o, struct err *e)
+{
+    DB_CONN_AUTO c = NULL;
+    DB_RESULT_AUTO row = NULL;
+    const void *state = NULL;
+    size_t len = 0;
+    int r = db_take(o->job->db, &c, e);
+    if (!r)
+        r = db_run(c, Q_STATE_LAST, &row, e, db_text(o->service_id));
+    if (r || db_rows(row) == 0)
+        return r ? r : 1;
+    r = open_bytes(row, 2, "terraform_state", o->service_id, db_i64(row, 0, 0), o->job->arena, &state, &len, e);
+    return r ? r : count_resources(state, len) == 0;
+}
+
 int run_plan_is_current(struct order *o, struct err *e)
 {
     DB_CONN_AUTO c = NULL;
@@ -74,6 +107,8 @@ int run_plan_is_current(struct order *o, struct err *e)
         r = db_run(c, Q_RUN_LAST_SWEPT_APPLY, &begun, e, db_text(o->id));
     if (r)
         return r;
+    if (db_rows(plan) == 0 && o->destroy)
+        return run_nothing_to_destroy(o, e);
     if (db_rows(plan) == 0 || strcmp(db_str(plan, 0, 3), o->template_version))
         return 0;
     if (db_rows(begun)) /* what moved, this order moved itself */
@@ -170,23 +205,6 @@ static int plan_rest(struct run_setup *s, const struct saved *saved, const void 
 }
 
 /* ---- what is kept after an apply ---- */
-
-static int64_t count_resources(const void *state, size_t len)
-{
-    json_t *doc = NULL;
-    if (!state || json_read(state, len, 200, &doc, NULL))
-        return 0;
-    int64_t n = 0;
-    size_t i;
-    const json_t *resource;
-    json_array_foreach(json_object_get(doc, "resources"), i, resource) {
-        const char *mode = json_string_value(json_object_get(resource, "mode"));
-        if (mode && !strcmp(mode, "managed"))
-            n += (int64_t)json_array_size(json_object_get(resource, "instances"));
-    }
-    json_decref(doc);
-    return n;
-}
 
 struct keep { struct run_setup *s; const struct tf_result *result; int64_t resources; };
 
@@ -290,6 +308,9 @@ static int apply_with(struct run_setup *s, struct run_outcome *ret, struct err *
 int run_apply(struct order *o, struct run_outcome *ret, struct err *e)
 {
     struct run_setup s = {0};
+    int nothing = o->destroy ? run_nothing_to_destroy(o, e) : 0;
+    if (nothing)
+        return nothing < 0 ? nothing : 0; /* ret says RUN_OK */
     int r = run_setup(&s, o, e);
     if (!r)
         r = apply_with(&s, ret, e);

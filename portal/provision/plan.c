@@ -73,10 +73,28 @@ static int keep_body(struct db_conn *c, void *arg, struct err *e)
     return r ? r : db_run(c, Q_ORDER_SET_PLAN, NULL, e, db_text(o->id), db_text(summary.data));
 }
 
+static int forget_body(struct db_conn *c, void *arg, struct err *e)
+{
+    struct order *o = arg;
+    int r = db_run(c, Q_PLAN_DROP, NULL, e, db_text(o->id));
+    return r ? r : db_run(c, Q_ORDER_SET_PLAN, NULL, e, db_text(o->id), db_text("{\"add\":0,\"change\":0,\"destroy\":0,\"replace\":0,\"import\":0,\"changes\":[]}"));
+}
+
+/* A service that never came to hold anything is destroyed without asking its module, which may be the very thing that is broken. */
+static int plan_nothing(struct order *o, struct run_outcome *ret, struct err *e)
+{
+    ret->end = RUN_OK;
+    ret->masked_plan = json_object();
+    return road_tx(o, forget_body, o, e);
+}
+
 int run_plan(struct order *o, struct run_outcome *ret, struct err *e)
 {
     struct run_setup s = {0};
     struct tf_result result = {0};
+    int nothing = o->destroy ? run_nothing_to_destroy(o, e) : 0;
+    if (nothing)
+        return nothing < 0 ? nothing : plan_nothing(o, ret, e);
     int r = run_setup(&s, o, e);
     if (!r)
         r = run_engine(&s, o->destroy ? TF_PLAN_DESTROY : TF_PLAN, &(struct run_input){0}, &result, e);

@@ -73,5 +73,7 @@ struct run_outcome {
 int run_plan(struct order *o, struct run_outcome *ret, struct err *e);
 /* Applies exactly the saved plan; after a crash first plans what is left of it. Stores states, and outputs at the end. */
 int run_apply(struct order *o, struct run_outcome *ret, struct err *e);
+/* 1: the service's last state holds no resource, or there is none. */
+int run_nothing_to_destroy(struct order *o, struct err *e);
 /* Whether the saved plan still fits state and template: 1 yes, 0 no. */
 int run_plan_is_current(struct order *o, struct err *e);
