@@ -44,5 +44,5 @@ void tf_event_write(const struct tf_event *ev, struct buf *out);
 void tf_diagnostic_write(const struct tf_diagnostic *d, struct buf *out);
 
 /* The text with every secret (and its JSON-escaped, URL-encoded and base64 forms) replaced by "(sensitive)". Secrets shorter than 4 bytes are
- * not looked for: the text would be ruined. Returns `text` itself when nothing was found. */
+ * not looked for, and plain words of less than 16 letters only where they stand alone: the text would be ruined. Returns `text` itself when nothing was found. */
 const char *tf_mask(struct arena *a, const char *text, const char *const *secrets);

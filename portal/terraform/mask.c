@@ -8,17 +8,27 @@
 
 #define SECRET_MIN 4
 #define LINE_MIN 16
+#define WORD_MAX 16
 #define MASK "(sensitive)"
 
 struct needle {
     const char *text;
     size_t len;
+    bool word; /* a short plain word ("postgres"): found only where it stands alone, else it would ruin "postgresql_role" */
 };
 
 struct tf_masker {
     struct needle *needles;
     size_t n, cap;
 };
+
+static bool is_word(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!isalpha((unsigned char)text[i]))
+            return false;
+    return len < WORD_MAX;
+}
 
 static void add(struct tf_masker *m, struct arena *a, const char *text, size_t len)
 {
@@ -35,7 +45,7 @@ static void add(struct tf_masker *m, struct arena *a, const char *text, size_t l
         m->needles = more;
         m->cap = cap;
     }
-    m->needles[m->n++] = (struct needle){arena_strndup(a, text, len), len};
+    m->needles[m->n++] = (struct needle){arena_strndup(a, text, len), len, is_word(text, len)};
 }
 
 /* As JSON writes it; with `go` also the way Go's encoder does, which escapes <, > and &. */
@@ -144,17 +154,30 @@ struct tf_masker *tf_masker_new(struct arena *a, const char *const *secrets)
     return m;
 }
 
+static bool inside_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+static const char *find(const char *from, const char *text, const struct needle *needle)
+{
+    const char *hit = strstr(from, needle->text);
+    while (hit && needle->word && ((hit > text && inside_word(hit[-1])) || inside_word(hit[needle->len])))
+        hit = strstr(hit + 1, needle->text);
+    return hit;
+}
+
 static const char *replace(struct arena *a, const char *text, const struct needle *needle)
 {
-    const char *hit = strstr(text, needle->text);
+    const char *hit = find(text, text, needle), *from = text;
     if (!hit)
         return text;
     BUF_AUTO b = BUF_INIT;
-    for (; hit; text = hit + needle->len, hit = strstr(text, needle->text)) {
-        buf_add(&b, text, (size_t)(hit - text));
+    for (; hit; from = hit + needle->len, hit = find(from, text, needle)) {
+        buf_add(&b, from, (size_t)(hit - from));
         buf_str(&b, MASK);
     }
-    buf_str(&b, text);
+    buf_str(&b, from);
     return arena_strndup(a, buf_cstr(&b), b.len);
 }
 

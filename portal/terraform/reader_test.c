@@ -131,6 +131,9 @@ static void mask_finds_a_secret_in_its_coats(void **state)
     for (size_t i = 0; i < sizeof coats / sizeof *coats; i++)
         assert_string_equal(tf_mask(a, arena_printf(a, "x %s y", coats[i]), secrets), "x (sensitive) y");
     assert_string_equal(tf_mask(a, "abc stays: it is too short to look for", secrets), "abc stays: it is too short to look for");
+    const char *const words[] = {"postgres", NULL};
+    assert_string_equal(tf_mask(a, "postgresql_role.postgres_x: postgres, u:postgres@h, postgres", words),
+                        "postgresql_role.postgres_x: (sensitive), u:(sensitive)@h, (sensitive)");
     assert_null(tf_mask(a, NULL, secrets));
     const char *same = "nothing here";
     assert_ptr_equal(tf_mask(a, same, secrets), same);

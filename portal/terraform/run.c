@@ -419,7 +419,6 @@ static int start_child(struct run *r, int index, const struct buf *box, const ch
     c->err = ends[0];
     fcntl(c->err, F_SETFL, O_NONBLOCK);
     c->running = c->ended = false;
-    r->r->started = true;
     return tf_leash_spawn(r->leash, index, (char *const *)(uintptr_t)argv, given, out_fd, theirs, r->e);
 }
 
@@ -792,6 +791,7 @@ static int begin(struct run *r)
     if (lease_until(r) <= 0)
         return err_set(r->e, ERR_FENCED, "the lease is lost; nothing was started");
     int rc = r->s->cb.on_begin ? r->s->cb.on_begin(r->s->cb.user, tf_dir_run(r->d), r->e) : 0;
+    r->r->started = !rc;
     if (!rc)
         rc = tf_files_write(r->d, r->s, r->e);
     if (!rc)

@@ -2,6 +2,8 @@
 /* Real runs: both engines, the PostgreSQL provider, a real server. */
 #include "portal/terraform/testrun.h"
 
+#include <pthread.h>
+
 #define POSTGRESQL                                                            \
     "terraform {\n  required_providers {\n    postgresql = {\n      source = \"cyrilgdn/postgresql\"\n    }\n  }\n}\n" \
     "provider \"postgresql\" {\n  sslmode = \"disable\"\n}\n"
@@ -239,7 +241,6 @@ static void import_finds_what_is_there_and_names_what_is_not(void **state)
         struct tf_import evil = {"postgresql_role.r[\"${file(\\\"/etc/passwd\\\")}\"]", "x"};
         s.imports = &evil;
         assert_int_equal(testrun_phase(t, "evil", import_tf, &s, &r, &e), ERR_INVALID);
-        assert_false(r.started);
     }
     testrun_free(t);
 }
@@ -296,6 +297,7 @@ static void run_does_not_begin_without_its_record_or_its_tools(void **state)
     s.bwrap = "no-such-bubblewrap";
     assert_int_equal(testrun_phase(t, "bwrap", "", &s, &r, &e), ERR_UNAVAILABLE);
     assert_non_null(strstr(e.msg, "bubblewrap"));
+    assert_false(r.started);
     s.bwrap = NULL;
     s.leash = "/nonexistent/soma-leash";
     assert_int_equal(testrun_phase(t, "leash", "", &s, &r, &e), ERR_UNAVAILABLE);
@@ -379,13 +381,68 @@ static void folder_forgets(void **state)
     testrun_free(t);
 }
 
+/* ---- side by side ---- */
+
+struct side {
+    struct testrun *t;
+    pthread_t thread;
+    size_t engine;
+    int rc;
+    bool ok;
+    int64_t add;
+};
+
+static void *plan_beside(void *arg)
+{
+    struct side *side = arg;
+    ARENA_AUTO a = arena_new();
+    struct tf_result r;
+    struct err e = ERR_INIT;
+    struct tf_dir *d;
+    struct tf_provider p;
+    side->rc = tf_dir_new(side->t->runs, arena_printf(a, "side-%p", arg), &d, &e);
+    if (!side->rc)
+        side->rc = tf_provider_find(a, side->t->mirrors, "cyrilgdn/postgresql", NULL, NULL, &p, &e);
+    if (side->rc)
+        return NULL;
+    testrun_write(tf_dir_modules(d), "main.tf", role_tf);
+    p.env = side->t->postgresql.env;
+    struct tf_spec s = testrun_spec(side->t, side->engine, TF_PLAN, "{\"name\":\"side\",\"password\":\"" TESTRUN_SECRET "\"}");
+    s.cb = (struct tf_callbacks){.user = side->t, .lease_until = testrun_lease};
+    s.providers = &p;
+    side->rc = tf_run(d, &s, a, &r, &e);
+    side->ok = r.ok;
+    side->add = r.plan_read.add;
+    tf_dir_free(d, true);
+    return NULL;
+}
+
+static void runs_side_by_side(void **state)
+{
+    (void)state;
+    struct testrun *t = testrun_new();
+    TESTRUN_NEED_POSTGRESQL(t);
+    struct side sides[4] = {0};
+    for (size_t i = 0; i < 4; i++) {
+        sides[i] = (struct side){.t = t, .engine = i % t->n_engines, .rc = 1};
+        assert_int_equal(pthread_create(&sides[i].thread, NULL, plan_beside, &sides[i]), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(sides[i].thread, NULL);
+        assert_int_equal(sides[i].rc, 0);
+        assert_true(sides[i].ok);
+        assert_int_equal(sides[i].add, 1);
+    }
+    testrun_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(life_of_a_role), cmocka_unit_test(stale_plan_is_refused), cmocka_unit_test(errors_have_a_place),
         cmocka_unit_test(failed_apply_keeps_its_state), cmocka_unit_test(import_finds_what_is_there_and_names_what_is_not),
         cmocka_unit_test(cancel_ends_a_plan_but_no_apply), cmocka_unit_test(run_does_not_begin_without_its_record_or_its_tools),
-        cmocka_unit_test(store_that_says_no_ends_the_run), cmocka_unit_test(folder_forgets),
+        cmocka_unit_test(store_that_says_no_ends_the_run), cmocka_unit_test(folder_forgets), cmocka_unit_test(runs_side_by_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

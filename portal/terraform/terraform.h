@@ -111,7 +111,7 @@ enum tf_stopped { TF_STOPPED_NOT, TF_STOPPED_CANCEL, TF_STOPPED_LEASE, TF_STOPPE
 struct tf_output { const char *name; bool sensitive; const char *type_json, *value_json; }; /* value in clear: seal it when sensitive */
 
 struct tf_result {
-    bool started;                /* something was spawned: there is a leash whose end is recorded by the return of tf_run() */
+    bool started;                /* on_begin was called and agreed: what it recorded has ended when tf_run() returns, whatever it returns */
     int exit_status;             /* of the last engine command; 128 + n for signal n; -1 when none ended. Plan: 2 is "changes" (and is success) */
     enum tf_stopped stopped;     /* by us, and why */
     bool ok;                     /* the phase did what it was to do */
