@@ -3,6 +3,7 @@
 #include "portal/terraform/terraform_private.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -88,16 +89,32 @@ int tf_files_import_at(const struct tf_spec *s, int64_t line)
     return line > BACKEND_LINES && i < (int64_t)s->n_imports ? (int)i : -1;
 }
 
-static int check_shipped(const char *folder, struct arena *a, struct err *e)
+/* Templates are checked long before; what could still undo the generated file or pose as the engine's own is refused here too. */
+static bool may_not_ship(const char *name)
 {
-    static const char *const refused[] = {TF_GENERATED, "terraform.tfstate", "errored.tfstate", ".terraform"};
-    struct stat st;
-    if (stat(folder, &st) || !S_ISDIR(st.st_mode))
+    static const char *const whole[] = {"terraform.tfstate", "errored.tfstate", ".terraform", NULL};
+    static const char *const ends[] = {"override.tf", "override.tf.json", ".tofu", ".tofu.json", NULL};
+    size_t n = strlen(name);
+    for (size_t i = 0; whole[i]; i++)
+        if (!strcmp(name, whole[i]))
+            return true;
+    for (size_t i = 0; ends[i]; i++)
+        if (n >= strlen(ends[i]) && !strcmp(name + n - strlen(ends[i]), ends[i]))
+            return true;
+    return !strncmp(name, "soma_generated", strlen("soma_generated"));
+}
+
+static int check_shipped(const char *folder, struct err *e)
+{
+    DIR *d = opendir(folder);
+    if (!d)
         return err_set(e, ERR_INVALID, "the template has no folder for its root module at %s: export it before the run", folder);
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-        if (lstat(arena_printf(a, "%s/%s", folder, refused[i]), &st) == 0)
-            return err_set(e, ERR_INVALID, "the template ships %s, which belongs to the engine: remove it from the repository", refused[i]);
-    return 0;
+    int rc = 0;
+    for (struct dirent *entry; !rc && (entry = readdir(d));)
+        if (may_not_ship(entry->d_name))
+            rc = err_set(e, ERR_INVALID, "the template ships %s, which would get into the engine's way: remove it from the repository", entry->d_name);
+    closedir(d);
+    return rc;
 }
 
 int tf_files_write(const struct tf_dir *d, const struct tf_spec *s, struct err *e)
@@ -105,7 +122,7 @@ int tf_files_write(const struct tf_dir *d, const struct tf_spec *s, struct err *
     ARENA_AUTO a = arena_new();
     const char *root = tf_dir_path(d), *workdir = s->workdir ? s->workdir : "";
     const char *folder = arena_printf(a, "%s/%s", tf_dir_modules(d), workdir);
-    int rc = check_shipped(folder, a, e);
+    int rc = check_shipped(folder, e);
     /* What the lock file says was checked when the providers were found; reattached ones are none of the engine's business. */
     if (!rc && unlink(arena_printf(a, "%s/.terraform.lock.hcl", folder)) && errno != ENOENT)
         rc = err_errno(e, ERR_IO, errno, "cannot put the lock file aside");

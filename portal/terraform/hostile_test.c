@@ -115,7 +115,7 @@ static void engine_has_no_network_and_no_shell(void **state)
 static void shipped_engine_files_are_refused(void **state)
 {
     (void)state;
-    static const char *const names[] = {"terraform.tfstate", "errored.tfstate", TF_GENERATED, ".terraform"};
+    static const char *const names[] = {"terraform.tfstate", "errored.tfstate", TF_GENERATED, ".terraform", "soma_generated.tofu", "soma_generated_override.tf", "main.tofu"};
     struct testrun *t = testrun_new();
     TESTRUN_NEED_ENGINE(t);
     t->has_postgresql = false;
