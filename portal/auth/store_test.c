@@ -492,6 +492,15 @@ static void test_claim_of_the_dead_is_taken_over(void **state)
     call_begin(&next, &plain_route, me, "unknown", "{}");
     assert_int_equal(next.begun, 1);
     call_done(&next);
+    /* The ETag that the handler sent with a recorded answer is kept, too. */
+    call_begin(&next, &plain_route, me, "tagged", "{}");
+    assert_int_equal(db_tx(pool, effect, &next, &next.e), 0);
+    idempotency_end(&next.r, 202, "Content-Type: application/json\r\nETag: \"3\"\r\n", "{\"id\":7}", 8);
+    call_done(&next);
+    call_begin(&next, &plain_route, me, "tagged", "{}");
+    assert_int_equal(next.begun, 1);
+    assert_non_null(strstr(next.headers.data, "ETag: \"3\"\r\n"));
+    call_done(&next);
 }
 
 static void test_keys_last_a_day(void **state)
