@@ -45,7 +45,7 @@ static void add(struct tf_masker *m, struct arena *a, const char *text, size_t l
         m->needles = more;
         m->cap = cap;
     }
-    m->needles[m->n++] = (struct needle){arena_strndup(a, text, len), len, is_word(text, len)};
+    m->needles[m->n++] = (struct needle){arena_strndup(a, text, len), len, false};
 }
 
 /* As JSON writes it; with `go` also the way Go's encoder does, which escapes <, > and &. */
@@ -138,6 +138,8 @@ struct tf_masker *tf_masker_new(struct arena *a, const char *const *secrets)
         if (strlen(s) < SECRET_MIN)
             continue;
         add(m, a, s, strlen(s));
+        if (m->n && !strcmp(m->needles[m->n - 1].text, s))
+            m->needles[m->n - 1].word = is_word(s, strlen(s)); /* the forms that follow are no words */
         add_json(m, a, s, false);
         add_json(m, a, s, true);
         add_hcl(m, a, s);
