@@ -19,16 +19,16 @@ struct worker {
     int64_t date_s;
     unsigned char random[1024];
     size_t random_left;
-    char remote[64];
 };
 
 /* Of one worker: whether its connection may be cut. */
 enum slot_state { SLOT_NONE, SLOT_HANDSHAKE, SLOT_IDLE, SLOT_ACTIVE, SLOT_CUTTING };
 struct slot {
-    atomic_int state;
+    _Alignas(128) atomic_int state; /* what each request touches is its worker's own: no line is shared */
     atomic_int fd;
     atomic_llong idle_since;  /* ms */
-    atomic_int requests;
+    atomic_int requests;      /* of this connection */
+    atomic_llong by_class[6]; /* answers of this worker since the start */
 };
 
 struct table { const struct http_route *routes; struct table *next; };
@@ -50,7 +50,7 @@ struct http_server {
     int port;
     atomic_bool draining, aborting, stopped;
     atomic_int busy;
-    atomic_llong requests, in_flight, by_class[6], rejected_busy;
+    atomic_llong rejected_busy;
 };
 
 struct http_pair { const char *name, *value; };
@@ -86,7 +86,7 @@ struct http_conn {
 };
 
 /* socket.c: reading and writing with an absolute deadline and a minimum rate. */
-struct pace { int64_t start_ms, deadline_ms; int min_rate; size_t done; const struct http_server *s; };
+struct pace { int timeout_ms, min_rate; int64_t start_ms; /* 0: the first wait is still to come */ size_t done; const struct http_server *s; };
 enum { IO_CLOSED = -1, IO_LATE = -2 };
 void pace_begin(struct pace *p, const struct http_server *s, int timeout_ms);
 ssize_t sock_read(int fd, SSL *ssl, void *p, size_t n, struct pace *pace);      /* > 0, 0 at the end, IO_* */

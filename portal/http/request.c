@@ -302,10 +302,15 @@ static void handle(struct http_req *r)
     }
 }
 
-static void count(struct http_server *s, int status)
+static struct slot *slot_of(const struct http_conn *c)
 {
-    if (status >= 100 && status < 600)
-        atomic_fetch_add_explicit(&s->by_class[status / 100], 1, memory_order_relaxed);
+    return &c->s->slots[civet_worker(c->mg)];
+}
+
+static void count(const struct http_conn *c)
+{
+    if (c->status >= 100 && c->status < 600)
+        atomic_fetch_add_explicit(&slot_of(c)->by_class[c->status / 100], 1, memory_order_relaxed);
 }
 
 static void request_init(struct http_req *r, struct http_conn *c, struct mg_connection *mg)
@@ -315,8 +320,7 @@ static void request_init(struct http_req *r, struct http_conn *c, struct mg_conn
     civet_look(mg, &c->v);
     buf_clear(&c->w->headers);
     arena_reset(c->w->arena);
-    snprintf(c->w->remote, sizeof c->w->remote, "%s", c->ri->remote_addr);
-    *r = (struct http_req){.arena = c->w->arena, .method = c->ri->request_method ? c->ri->request_method : "", .path = "", .remote_addr = c->w->remote,
+    *r = (struct http_req){.arena = c->w->arena, .method = c->ri->request_method ? c->ri->request_method : "", .path = "", .remote_addr = c->ri->remote_addr,
                            .tls = c->v.ssl != NULL, .user = s->o.user, .conn = c, .body = ""};
 }
 
@@ -328,6 +332,7 @@ static void answer_and_finish(struct http_req *r)
         body_discard(r);
         if (!c->v.keep_alive || server_is_scarce(s) || atomic_load_explicit(&s->draining, memory_order_relaxed))
             c->close = true;
+        count(c);
         reply_send(r);
         if (c->close) {
             civet_close_after(c->mg);
@@ -340,7 +345,8 @@ static void answer_and_finish(struct http_req *r)
         buf_wipe(&c->w->body);
         buf_wipe(&c->w->record);
     }
-    count(s, c->status);
+    if (c->took)
+        count(c);
     if (s->hooks.done)
         s->hooks.done(r, c->status, c->sent, http_now_us() - c->started_us);
 }
@@ -366,26 +372,22 @@ int request_begin(struct mg_connection *mg)
     struct http_req r;
     THREAD_ASSERT(THREAD_HTTP);
     request_init(&r, &c, mg);
-    struct slot *slot = &c.s->slots[civet_worker(mg)];
+    struct slot *slot = slot_of(&c);
     slot_enter(slot);
-    atomic_fetch_add_explicit(&c.s->requests, 1, memory_order_relaxed);
-    atomic_fetch_add(&c.s->in_flight, 1);
     const char *wrong = head_check(&c);
     r.request_id = wrong ? fresh_id(c.w, r.arena) : request_id(&c, r.arena);
     c.head_only = !strcmp(r.method, "HEAD");
     r.if_match = head_find(&c, "If-Match");
     r.if_none_match = head_find(&c, "If-None-Match");
-    log_context(r.request_id, NULL);
+    log_context(r.request_id, NULL); /* until the next request of this worker */
     if (wrong) {
         c.close = true;
         reply_refuse(&r, 400, "framing", "The request is ambiguous: %s. The connection is closed.", wrong);
     } else
         handle(&r);
     answer_and_finish(&r);
-    log_context(NULL, NULL);
     if (c.took) /* the descriptor is the loop's, and may be another's soon */
         atomic_store(&slot->fd, -1);
-    atomic_fetch_sub(&c.s->in_flight, 1);
     slot_leave(slot);
     return c.status ? c.status : 500;
 }
@@ -413,7 +415,6 @@ static void answer_unread(struct mg_connection *mg, int status, const char *msg)
     r.request_id = fresh_id(c.w, r.arena);
     r.path = "/";
     c.close = true;
-    atomic_fetch_add_explicit(&c.s->requests, 1, memory_order_relaxed);
     if (msg)
         refuse_head(&r, status, msg);
     else
@@ -421,7 +422,7 @@ static void answer_unread(struct mg_connection *mg, int status, const char *msg)
     reply_send(&r);
     civet_close_after(mg);
     sock_linger(c.v.fd, c.v.ssl, c.s, LINGER_MS / 2);
-    count(c.s, c.status);
+    count(&c);
 }
 
 int request_error(struct mg_connection *mg, int status, const char *msg)

@@ -232,7 +232,10 @@ int http_server_new(const struct http_options *o, struct http_server **ret, stru
     s->o.body_timeout_ms = or(o->body_timeout_ms, 30000);
     s->o.body_min_rate = or(o->body_min_rate, 1024);
     s->o.keep_alive_ms = or(o->keep_alive_ms, 10000);
-    s->slots = calloc((size_t)s->o.threads, sizeof *s->slots);
+    s->slots = aligned_alloc(128, (size_t)s->o.threads * sizeof *s->slots);
+    if (!s->slots)
+        abort();
+    memset(s->slots, 0, (size_t)s->o.threads * sizeof *s->slots);
     s->last_table = &s->tables;
     *ret = s;
     return 0;
@@ -291,14 +294,18 @@ int http_server_port(const struct http_server *s)
     return s->port;
 }
 
-static bool wait_for(const atomic_llong *n, int64_t until_ms)
+static int in_flight(const struct http_server *s)
 {
-    while (atomic_load(n) > 0) {
-        if (clock_mono_ms() >= until_ms)
-            return false;
+    int n = 0;
+    for (int i = 0; i < s->o.threads; i++)
+        n += atomic_load(&s->slots[i].state) == SLOT_ACTIVE;
+    return n;
+}
+
+static void wait_in_flight(const struct http_server *s, int64_t until_ms)
+{
+    while (in_flight(s) && clock_mono_ms() < until_ms)
         clock_sleep_ms(5);
-    }
-    return true;
 }
 
 static void cut_idle(struct http_server *s, bool fresh_too)
@@ -315,13 +322,13 @@ void http_server_drain(struct http_server *s, int timeout_ms)
     int64_t until = clock_mono_ms() + timeout_ms;
     atomic_store(&s->draining, true);
     cut_idle(s, false);
-    wait_for(&s->in_flight, until);
+    wait_in_flight(s, until);
     civet_stop_listening(s->ctx);
     /* What was accepted just before is still answered. */
     int64_t quiet = clock_mono_ms() + QUIET_MS;
     while ((civet_waiting(s->ctx) > 0 || clock_mono_ms() < quiet) && clock_mono_ms() < until)
         clock_sleep_ms(5);
-    wait_for(&s->in_flight, until);
+    wait_in_flight(s, until);
     atomic_store(&s->aborting, true);
     cut_idle(s, true);
     civet_stop(s->ctx);
@@ -352,10 +359,16 @@ void http_server_free(struct http_server *s)
 
 void http_server_stats(const struct http_server *s, struct http_stats *ret)
 {
+    int64_t by_class[6] = {0}, requests = 0;
+    for (int i = 0; i < s->o.threads; i++)
+        for (int k = 0; k < 6; k++) {
+            int64_t n = atomic_load_explicit(&s->slots[i].by_class[k], memory_order_relaxed);
+            by_class[k] += n;
+            requests += n;
+        }
     *ret = (struct http_stats){
-        .requests = atomic_load(&s->requests), .in_flight = atomic_load(&s->in_flight),
-        .status_2xx = atomic_load(&s->by_class[2]), .status_3xx = atomic_load(&s->by_class[3]),
-        .status_4xx = atomic_load(&s->by_class[4]), .status_5xx = atomic_load(&s->by_class[5]),
+        .requests = requests, .in_flight = in_flight(s),
+        .status_2xx = by_class[2], .status_3xx = by_class[3], .status_4xx = by_class[4], .status_5xx = by_class[5],
         .rejected_busy = atomic_load(&s->rejected_busy), .busy = atomic_load(&s->busy), .threads = s->o.threads,
     };
 }

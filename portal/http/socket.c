@@ -14,23 +14,28 @@
 
 void pace_begin(struct pace *p, const struct http_server *s, int timeout_ms)
 {
-    *p = (struct pace){.start_ms = clock_mono_ms(), .min_rate = s->o.body_min_rate, .s = s};
-    p->deadline_ms = p->start_ms + timeout_ms;
+    *p = (struct pace){.timeout_ms = timeout_ms, .min_rate = s->o.body_min_rate, .s = s};
 }
 
-static bool late(const struct pace *p)
+/* Milliseconds left, 0 when it is over. */
+static int time_left(struct pace *p)
 {
-    int64_t now = clock_mono_ms(), grace = now - p->start_ms - 1000;
-    return now >= p->deadline_ms || atomic_load(&p->s->aborting) || (grace > 0 && (int64_t)p->done * 1000 < grace * p->min_rate);
+    int64_t now = clock_mono_ms();
+    if (!p->start_ms)
+        p->start_ms = now;
+    int64_t passed = now - p->start_ms;
+    if (atomic_load(&p->s->aborting) || (passed > 1000 && (int64_t)p->done * 1000 < (passed - 1000) * p->min_rate))
+        return 0;
+    return passed < p->timeout_ms ? (int)(p->timeout_ms - passed) : 0;
 }
 
-static int await(int fd, short events, const struct pace *p)
+static int await(int fd, short events, struct pace *p)
 {
-    if (late(p))
+    int left = time_left(p);
+    if (!left)
         return IO_LATE;
-    int64_t left = p->deadline_ms - clock_mono_ms();
     struct pollfd pfd = {.fd = fd, .events = events};
-    poll(&pfd, 1, left < STEP_MS ? (int)(left > 0 ? left : 0) : STEP_MS);
+    poll(&pfd, 1, left < STEP_MS ? left : STEP_MS);
     return 0;
 }
 
@@ -58,7 +63,7 @@ ssize_t sock_read(int fd, SSL *ssl, void *p, size_t n, struct pace *pace)
         if (got > 0) {
             pace->done += (size_t)got;
             /* A peer that always has a byte ready must not escape the deadline. */
-            return late(pace) ? IO_LATE : got;
+            return time_left(pace) ? got : IO_LATE;
         }
         if (ssl ? end : got == 0)
             return 0;
