@@ -120,9 +120,12 @@ int cli_print_list(struct cli *c, const char *path, const struct column *columns
 {
     JSON_AUTO doc = NULL;
     int code = cli_list(c, path, &doc, e);
-    if (!code)
-        output_list(&c->out, columns, doc, "There is none.");
-    return code;
+    if (code)
+        return code;
+    output_list(&c->out, columns, doc, "There is none.");
+    if (json_object_get(doc, "next") && !args_has(&c->args, "limit"))
+        output_note("There are more than %d: --limit N shows N of them.", LIMIT_DEFAULT);
+    return EXIT_DONE;
 }
 
 static volatile sig_atomic_t interrupted; /* while a question without echo stands */

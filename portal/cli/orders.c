@@ -36,7 +36,7 @@ static const struct column order_fields[] = {
 };
 
 static const struct column step_columns[] = {
-    {"STEP", "state", COLUMN_STATE}, {"AT", "at", COLUMN_TIME}, {"TOOK", "seconds", COLUMN_SECONDS}, {"ACTOR", "actor", COLUMN_TEXT}, {"REASON", "reason", COLUMN_TEXT}, {0},
+    {"STEP", "state", COLUMN_TEXT}, {"AT", "at", COLUMN_TIME}, {"TOOK", "seconds", COLUMN_SECONDS}, {"ACTOR", "actor", COLUMN_TEXT}, {"REASON", "reason", COLUMN_TEXT}, {0},
 };
 
 static const struct column gate_columns[] = {
@@ -164,21 +164,6 @@ static int read_parameters(struct cli *c, const json_t *schema, json_t *paramete
     return wrong && !code ? ERR_INVALID : code;
 }
 
-/* Which parameters there are, for somebody who named one that there is not. */
-static void tell_parameters(const json_t *schema, const struct err *e)
-{
-    BUF_AUTO names = BUF_INIT;
-    const char *name;
-    json_t *property;
-    bool about = false;
-    for (unsigned i = 0; i < e->n_fields; i++)
-        about |= !strncmp(e->fields[i].pointer, "/parameters", 11);
-    json_object_foreach(json_object_get(schema, "properties"), name, property)
-        buf_printf(&names, "%s%s", names.len ? ", " : "", name);
-    if (about && names.len)
-        output_note("This golden path's parameters: %s", buf_cstr(&names));
-}
-
 static int run_order(struct cli *c, struct err *e)
 {
     const struct args *a = &c->args;
@@ -198,8 +183,6 @@ static int run_order(struct cli *c, struct err *e)
         return err_set(e, ERR_INVALID, "a word of this command is no UTF-8");
     const char *key = args_text(a, "idempotency-key");
     code = cli_send(c, "POST", "/api/v1/orders", body, key ? key : "", &order, e);
-    if (code)
-        tell_parameters(schema, e);
     return code ? code : orders_accepted(c, order, e);
 }
 

@@ -268,8 +268,6 @@ void output_list(struct output *o, const struct column *columns, const json_t *d
     BUF_AUTO out = BUF_INIT;
     output_table(&out, columns, items, o->width, o->colour);
     fwrite(buf_cstr(&out), 1, out.len, o->to);
-    if (json_object_get(doc, "next"))
-        output_note("There are more: raise --limit to see them.");
 }
 
 void output_document(struct output *o, const struct column *fields, const json_t *doc)
@@ -293,6 +291,7 @@ void output_note(const char *fmt, ...)
     va_end(ap);
     text_clean(&clean, buf_cstr(&text), true);
     buf_char(&clean, '\n');
+    fflush(stdout); /* in the order in which they were said, also where both go to one place */
     fwrite(buf_cstr(&clean), 1, clean.len, stderr);
 }
 

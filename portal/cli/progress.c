@@ -204,6 +204,20 @@ static bool line_errored(struct buf *out, const json_t *data, bool colour)
     return true;
 }
 
+static bool line_outputs(struct buf *out, const json_t *data, bool colour)
+{
+    (void)colour;
+    const char *name;
+    json_t *output;
+    size_t n = 0;
+    buf_str(out, "  outputs: ");
+    json_object_foreach(json_object_get(data, "outputs"), name, output) {
+        buf_str(out, n++ ? ", " : "");
+        add_clean(out, name);
+    }
+    return n;
+}
+
 static const struct line_kind {
     const char *type;
     bool (*line)(struct buf *out, const json_t *data, bool colour);
@@ -214,6 +228,7 @@ static const struct line_kind {
     {"terraform.diagnostic", line_diagnostic},
     {"terraform.planned_change", line_planned},
     {"terraform.change_summary", line_summary},
+    {"terraform.outputs", line_outputs},
     {"terraform.apply_start", line_start},
     {"terraform.apply_progress", line_start},
     {"terraform.apply_complete", line_complete},
