@@ -32,6 +32,7 @@ need_node() {
     prepare_node
     restart_if_outdated
     if ! process_of somad >/dev/null; then
+        await_end_of_node 60 # of one that was killed: its workers end by themselves
         start_node
         fresh=yes
     fi
@@ -113,12 +114,15 @@ wait_until_ready() {
     done
 }
 
+stop_node() {
+    stop_process somad TERM 90
+    await_end_of_node 20
+}
+
 # Everything below the node (workers, engines, providers, leashes) ends with it. What outlasts it is waited for, then
 # ended by its id.
-stop_node() {
-    local end
-    stop_process somad TERM 90
-    end=$((SECONDS + 20))
+await_end_of_node() { # SECONDS
+    local end=$((SECONDS + $1))
     while [ -n "$(node_processes)" ] && [ $SECONDS -lt $end ]; do sleep 0.1; done
     node_processes | end_processes
 }
