@@ -41,6 +41,7 @@ void buf_reserve(struct buf *b, size_t more)
         abort();
     }
     b->data = data;
+    b->data[b->len] = 0;
     b->cap = cap;
 }
 
