@@ -40,6 +40,12 @@ static pid_t start_psql(struct testrun *t, const char *sql)
     return pid;
 }
 
+static const char *locks(struct testrun *t, const char *which)
+{
+    return arena_printf(t->a, "select count(*) from pg_locks where database = (select oid from pg_database where datname = current_database())"
+                        " and relation = 'pg_namespace'::regclass and %s", which);
+}
+
 static bool scene_set(struct scene *c, const char *run)
 {
     struct testrun *t = testrun_new();
@@ -60,7 +66,7 @@ static bool scene_set(struct scene *c, const char *run)
     int rc = testrun_phase(t, arena_printf(t->a, "plan-%s", c->run), slow_tf, &s, &c->plan, &e);
     TESTRUN_OK(rc, &c->plan, &e);
     c->locker = start_psql(t, "begin; lock table pg_namespace in exclusive mode; select pg_sleep(60)");
-    for (int i = 0; i < 200 && strcmp(testrun_query(t, "select count(*) from pg_locks where database = (select oid from pg_database where datname = current_database()) and relation = 'pg_namespace'::regclass and mode = 'ExclusiveLock' and granted"), "1"); i++)
+    for (int i = 0; i < 200 && strcmp(testrun_query(t, locks(t, "mode = 'ExclusiveLock' and granted")), "1"); i++)
         clock_sleep_ms(50);
     return true;
 }
@@ -115,7 +121,8 @@ static pid_t start_worker(struct scene *c)
 static void wait_until_it_hangs(struct scene *c)
 {
     for (int i = 0; i < 600; i++) {
-        if (!strcmp(testrun_query(c->t, "select count(*) from pg_locks where database = (select oid from pg_database where datname = current_database()) and relation = 'pg_namespace'::regclass and not granted"), "1"))
+        struct stat st;
+        if (!strcmp(testrun_query(c->t, locks(c->t, "not granted")), "1") && !stat(arena_printf(c->t->a, "%s/%s/" TF_STATE_COPY, c->t->runs, c->run), &st))
             return;
         clock_sleep_ms(50);
     }
@@ -437,6 +444,12 @@ static void errored_state_counts(void **state)
     testrun_write(folder, "m/sub/errored.tfstate", "{\"version\":4,\"serial\":9,\"lineage\":\"other\"}");
     assert_int_equal(tf_state_collect(t->a, folder, "sub", NULL, 3, &bytes, &n, &serial, &lineage), 1);
     assert_int_equal(serial, 3);
+    testrun_write(folder, TF_STATE_COPY, "{\"version\":4,\"serial\":7,\"lineage\":\"l\"}");
+    assert_int_equal(tf_state_collect(t->a, folder, "sub", NULL, 3, &bytes, &n, &serial, &lineage), 1);
+    assert_int_equal(serial, 7);
+    testrun_write(folder, "w/terraform.tfstate", "{\"version\":4,\"serial\":8,\"lin");
+    assert_int_equal(tf_state_collect(t->a, folder, "sub", NULL, 3, &bytes, &n, &serial, &lineage), 1);
+    assert_int_equal(serial, 7);
     assert_int_equal(tf_state_collect(t->a, folder, "sub", "third", -1, &bytes, &n, &serial, &lineage), 0);
     testrun_free(t);
 }

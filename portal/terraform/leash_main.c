@@ -30,6 +30,7 @@
 
 #define CHILDREN_MAX 64
 #define ARGV_MAX 256
+#define FIRST_ALONE_TRIES 50 /* of 20 ms */
 #define FILE_BYTES_MAX ((rlim_t)1 << 30)
 
 static struct {
@@ -232,14 +233,25 @@ static void kill_children(void)
         closedir(d);
 }
 
+static void wait_a_little(void)
+{
+    struct pollfd p = {leash.signals, POLLIN, 0};
+    struct signalfd_siginfo info;
+    if (poll(&p, 1, 20) > 0)
+        while (read(leash.signals, &info, sizeof info) == (ssize_t)sizeof info)
+            ;
+}
+
+/* Child 0 first, and alone for a moment: an engine that sees its providers die begins to rewrite its state, and would be cut off in that. */
 static void end_all(void)
 {
+    for (int i = 0; i < FIRST_ALONE_TRIES && reap() && leash.child[0]; i++) {
+        kill(leash.child[0], SIGKILL);
+        wait_a_little();
+    }
     while (reap()) {
         kill_children();
-        struct pollfd p = {leash.signals, POLLIN, 0};
-        struct signalfd_siginfo info;
-        if (poll(&p, 1, 20) > 0 && read(leash.signals, &info, sizeof info) < 0)
-            continue;
+        wait_a_little();
     }
 }
 

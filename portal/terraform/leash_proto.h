@@ -1,5 +1,5 @@
 /* What a run and its leash say to each other: packets on a SOCK_SEQPACKET pair. The leash knows nothing of Terraform: it spawns what it is told,
- * reports ends, and kills the whole tree when told, when the other side is gone, or when the lease runs out. */
+ * reports ends, and kills the whole tree, child 0 first, when told, when the other side is gone, or when the lease runs out. */
 #pragma once
 #include <stdint.h>
 

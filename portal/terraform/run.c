@@ -282,6 +282,7 @@ static void watch_state(struct run *r)
         struct buf older = r->last;
         r->last = b;
         b = older;
+        fs_write_atomic(arena_printf(a, "%s/" TF_STATE_COPY, tf_dir_path(r->d)), r->last.data, r->last.len, 0600, NULL);
         tell_state(r, r->last.data, r->last.len, serial, lineage);
     }
     if (b.data)

@@ -178,12 +178,15 @@ static void raise_serial(struct arena *a, struct found *f, int64_t serial)
 int tf_state_collect(struct arena *a, const char *folder, const char *workdir, const char *lineage, int64_t floor_serial, const void **ret, size_t *ret_n,
                      int64_t *ret_serial, const char **ret_lineage)
 {
-    struct found kept, errored, *f = NULL;
-    if (read_one(a, arena_printf(a, "%s/w/terraform.tfstate", folder), lineage, &kept)) {
+    struct found kept, copy, errored, *f = NULL;
+    if (read_one(a, arena_printf(a, "%s/w/terraform.tfstate", folder), lineage, &kept))
         f = &kept;
-        lineage = kept.lineage;
-        if (kept.serial > floor_serial)
-            floor_serial = kept.serial;
+    if (read_one(a, arena_printf(a, "%s/" TF_STATE_COPY, folder), lineage, &copy) && (!f || copy.serial > f->serial))
+        f = &copy;
+    if (f) {
+        lineage = f->lineage;
+        if (f->serial > floor_serial)
+            floor_serial = f->serial;
     }
     if (read_one(a, arena_printf(a, "%s/m/%s/errored.tfstate", folder, workdir ? workdir : ""), lineage, &errored)) {
         bool same = f && f->n == errored.n && !memcmp(f->bytes, errored.bytes, errored.n);

@@ -142,7 +142,7 @@ int tf_state_read(struct arena *a, const void *state, size_t n, int64_t *ret_ser
 /* ---- after a crash ---- */
 struct tf_leftover {
     const char *run;
-    const void *state; size_t state_len;     /* last complete state in the folder (the newer of terraform.tfstate and errored.tfstate), or NULL */
+    const void *state; size_t state_len;     /* last complete state in the folder, or NULL: then what was stored before counts */
     int64_t serial; const char *lineage;
     const char *journal; size_t journal_len; /* the engine's -json lines of plan or apply, as they stood */
     bool leash_spoke;                        /* the leash wrote its last word (it was not killed itself) */

@@ -21,7 +21,7 @@ json_t *tf_json_load(const char *text, size_t n, json_error_t *ret_error);
 const char *tf_json_str(const json_t *object, const char *key); /* "" when it is not there or no text */
 static inline void tf_json_freep(json_t **j) { json_decref(*j); }
 #define TF_JSON_AUTO __attribute__((cleanup(tf_json_freep))) json_t *
-/* The newer of terraform.tfstate and errored.tfstate in a run's folder, with its serial raised above `floor_serial` when errored.tfstate holds other
+/* The newest of terraform.tfstate, the worker's copy and errored.tfstate in a run's folder, with its serial raised above `floor_serial` when errored.tfstate holds other
  * content under an old serial. 1 found, 0 none that is complete (or of another lineage than `lineage`, when that is not NULL). */
 int tf_state_collect(struct arena *a, const char *folder, const char *workdir, const char *lineage, int64_t floor_serial, const void **ret, size_t *ret_n,
                      int64_t *ret_serial, const char **ret_lineage);
@@ -38,6 +38,7 @@ void tf_dir_reap(const char *run);
 #define TF_JOURNAL "journal.jsonl"
 #define TF_ENDED "leash.ended"
 #define TF_LOCK "leash.lock"
+#define TF_STATE_COPY "state.copy" /* the last complete state that the worker saw: the engine may be cut off while it rewrites its own */
 #define TF_GENERATED "soma_generated.tf"
 
 /* ---- box.c: what each process may see ---- */
