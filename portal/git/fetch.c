@@ -142,14 +142,26 @@ static bool host_key_known(const char *known, const git_cert_hostkey *key)
     return false;
 }
 
+static int refuse_host(struct fetch *f, const git_cert_hostkey *key)
+{
+    char print[64] = "an unknown fingerprint";
+    if (key->type & GIT_CERT_SSH_SHA256) {
+        memcpy(print, "SHA256:", 8);
+        base64(key->hash_sha256, sizeof(key->hash_sha256), print + 7);
+    }
+    err_set(f->e, ERR_DENIED, f->r->host_key ? "the host showed a key with %.60s, which is none of those registered as host_key; give all lines that ssh-keyscan prints, or this "
+                                               "fingerprint once you have made sure that it is the host's"
+                                             : "ssh needs the host's key: give `host_key` with the credentials, as ssh-keyscan prints it; the host showed %.60s", print);
+    f->said = true;
+    return GIT_EUSER;
+}
+
 static int on_certificate(git_cert *cert, int valid, const char *host, void *arg)
 {
     struct fetch *f = arg;
     if (cert->cert_type == GIT_CERT_HOSTKEY_LIBSSH2) {
-        if (f->r->host_key && host_key_known(f->r->host_key, (const git_cert_hostkey *)cert))
-            return 0;
-        return say(f, ERR_DENIED, f->r->host_key ? "the host's key is none of those registered as host_key; if the host has a new key, register it anew"
-                                                 : "ssh needs the host's key: give `host_key` with the credentials, as ssh-keyscan prints it");
+        const git_cert_hostkey *key = (const git_cert_hostkey *)cert;
+        return f->r->host_key && host_key_known(f->r->host_key, key) ? 0 : refuse_host(f, key);
     }
     if (valid)
         return 0;
@@ -297,6 +309,10 @@ static int connect_remote(struct fetch *f, git_remote *remote)
     int rc = git_remote_connect_ext(remote, GIT_DIRECTION_FETCH, &o);
     if (rc == 0 || f->said)
         return rc == 0 ? 0 : f->e->code;
+    const git_error *last = git_error_last();
+    if (f->tried && last && strstr(last->message, "authenticate"))
+        return err_set(f->e, ERR_DENIED, "the git host could not be satisfied with the ssh credentials; check that the key is a private key and that its passphrase is right: %s",
+                       last->message);
     return failed(f->e, rc, ERR_UNAVAILABLE, "cannot reach the repository");
 }
 

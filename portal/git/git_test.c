@@ -382,6 +382,66 @@ static void gigabyte_over_http_is_survived(void **state)
     testgit_stop(&server);
 }
 
+/* ---- over ssh ---- */
+
+static int open_ssh(const struct testgit_server *server, const struct git_credentials *c, struct git_snapshot **ret, struct err *e)
+{
+    char address[600], mirror[600];
+    snprintf(address, sizeof(address), "ssh://git@127.0.0.1:%d/base", server->port);
+    snprintf(mirror, sizeof(mirror), "%s/mirrors/ssh", base);
+    struct git_request r = {.url = address, .ref = "main", .mirror = mirror, .credentials = c, .limits = short_limits};
+    return git_snapshot_open(&r, ret, e);
+}
+
+static char *file_text(const char *name)
+{
+    struct err e = ERR_INIT;
+    struct buf b = BUF_INIT;
+    char path[300];
+    snprintf(path, sizeof(path), "%s/%s", base, name);
+    if (fs_read(path, 100000, &b, &e) != 0)
+        fail_msg("%s", e.msg);
+    return buf_take(&b, NULL);
+}
+
+static void ssh_checks_host_and_uses_keys(void **state)
+{
+    (void)state;
+    if (!testgit_has_ssh())
+        skip();
+    struct git_snapshot *s = NULL;
+    testgit_run(base, "ssh-keygen -q -t ed25519 -N '' -f client; ssh-keygen -q -t ed25519 -N 'opens it' -m PEM -f locked; ssh-keygen -q -t rsa -N 'opens it' -m PEM -f rsa; "
+                      "cat rsa.pub locked.pub >>client.pub; ssh-keygen -q -t ed25519 -N '' -f stranger");
+    struct testgit_server server = testgit_serve(base, "ssh");
+    char *client = file_text("client"), *locked = file_text("locked"), *rsa = file_text("rsa"), *stranger = file_text("stranger"), *host = file_text("host.pub");
+    char print[200];
+    snprintf(print, sizeof(print), "%s", testgit_line(base, "ssh-keygen -lf host.pub | cut -d' ' -f2"));
+    const struct { struct git_credentials c; int code; const char *words; } cases[] = {
+        {{.ssh_key = client, .host_key = host}, 0, NULL},
+        {{.ssh_key = client, .host_key = print}, 0, NULL},
+        {{.ssh_key = rsa, .passphrase = "opens it", .host_key = host}, 0, NULL},
+        {{.ssh_key = locked, .passphrase = "opens it", .host_key = host}, 0, NULL},
+        {{.username = "git", .password = "pa55", .host_key = host}, 0, NULL},
+        {{.ssh_key = rsa, .passphrase = "does not", .host_key = host}, ERR_DENIED, "passphrase"},
+        {{.ssh_key = stranger, .host_key = host}, ERR_DENIED, "refused the ssh key"},
+        {{.ssh_key = client, .host_key = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, ERR_DENIED, "host_key"},
+        {{.ssh_key = client}, ERR_DENIED, "host's key"},
+        {{.ssh_key = "nonsense", .host_key = host}, ERR_DENIED, ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct err e = ERR_INIT;
+        int rc = open_ssh(&server, &cases[i].c, &s, &e);
+        if (rc != cases[i].code || (rc && !strstr(e.msg, cases[i].words)))
+            fail_msg("case %zu: %d %s", i, rc, e.msg);
+        if (rc == 0)
+            git_snapshot_close(s);
+    }
+    testgit_stop(&server);
+    char *texts[] = {client, locked, rsa, stranger, host};
+    for (size_t i = 0; i < 5; i++)
+        free(texts[i]);
+}
+
 /* ---- URLs ---- */
 
 static void urls_are_judged(void **state)
@@ -419,7 +479,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(tree_that_unfolds_without_end_is_refused), cmocka_unit_test(file_of_a_gigabyte_is_not_loaded), cmocka_unit_test(remote_repository_is_mirrored),
         cmocka_unit_test(commit_id_is_found_remotely), cmocka_unit_test(credentials_are_used_and_their_refusal_told), cmocka_unit_test(certificates_are_checked),
         cmocka_unit_test(silent_host_ends_at_the_deadline), cmocka_unit_test(caller_may_stop_it), cmocka_unit_test(too_much_to_receive_is_refused),
-        cmocka_unit_test(gigabyte_over_http_is_survived), cmocka_unit_test(urls_are_judged),
+        cmocka_unit_test(gigabyte_over_http_is_survived), cmocka_unit_test(ssh_checks_host_and_uses_keys), cmocka_unit_test(urls_are_judged),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -80,18 +81,34 @@ void testgit_write(const char *folder, const char *path, const char *text)
         die(e.msg);
 }
 
+const char *testgit_python(void)
+{
+    const char *python = getenv("SOMA_TEST_PYTHON");
+    return python ? python : "python3";
+}
+
+bool testgit_has_ssh(void)
+{
+    BUF_AUTO b = BUF_INIT;
+    buf_printf(&b, "'%s' -c 'import asyncssh' 2>/dev/null", testgit_python());
+    return system(b.data) == 0;
+}
+
 struct testgit_server testgit_serve(const char *folder, const char *mode)
 {
     struct testgit_server s = {0};
     int out[2];
     char script[512];
-    snprintf(script, sizeof(script), "%.*s/testdata/serve.py", (int)(strrchr(__FILE__, '/') - __FILE__), __FILE__);
+    bool ssh = strcmp(mode, "ssh") == 0;
+    snprintf(script, sizeof(script), "%.*s/testdata/%s.py", (int)(strrchr(__FILE__, '/') - __FILE__), __FILE__, ssh ? "serve_ssh" : "serve");
     if (pipe(out) != 0 || (s.pid = fork()) < 0)
         die("cannot start a server");
     if (s.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails does not leave it behind */
         dup2(out[1], 1);
         closefrom(3);
-        execl("/usr/bin/python3", "python3", script, folder, mode, (char *)NULL);
+        const char *python = ssh ? testgit_python() : "/usr/bin/python3";
+        execlp(python, python, script, folder, ssh ? NULL : mode, (char *)NULL);
         _exit(127);
     }
     close(out[1]);

@@ -13,6 +13,9 @@ void testgit_write(const char *folder, const char *path, const char *text);
 
 struct testgit_server { pid_t pid; int port; };
 /* Serves the repositories below `folder` on 127.0.0.1. mode: "plain", "auth" (user "soma", password "pa55 wörd"), "tls" (with certificate.pem, key.pem in
- * `folder`), "silent" (accepts and never answers), "endless" (sends refs without end). */
+ * `folder`), "silent" (accepts and never answers), "endless" (sends refs without end), "ssh" (for user git with the key client.pub in
+ * `folder` or the password "pa55"; writes host.pub there). */
 struct testgit_server testgit_serve(const char *folder, const char *mode);
+const char *testgit_python(void);          /* SOMA_TEST_PYTHON or the one on PATH */
+bool testgit_has_ssh(void);                /* whether "ssh" can be served: that Python has asyncssh */
 void testgit_stop(struct testgit_server *s);

@@ -28,7 +28,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         number = 0
         while True:
             line = b"1" * 40 + b" refs/heads/%09d\n" % number
-            self.wfile.write(b"%04x" % (len(line) + 4) + line)
+            try:
+                self.wfile.write(b"%04x" % (len(line) + 4) + line)
+            except ConnectionError:
+                return
             number += 1
 
     def serve(self):
@@ -62,7 +65,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if name != "Status":
                 self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(rest)
+        try:
+            self.wfile.write(rest)
+        except ConnectionError:
+            pass  # the client had enough
         return None
 
     do_GET = do_POST = serve
