@@ -201,6 +201,13 @@ static void finish(struct http_conn *c, const struct input *in)
         c->close = true;
 }
 
+int body_unchunk(struct http_conn *c, size_t max, struct buf *out)
+{
+    struct input in;
+    input_begin(&in, c, 0);
+    return read_chunks(&in, out, max);
+}
+
 static int read_chunked(struct http_req *r)
 {
     struct input in;
@@ -321,13 +328,8 @@ static bool takes_body(const struct http_req *r)
     return strcmp(r->route->method, "GET") != 0;
 }
 
-/* 0; ERR_* in e; or 1: refused, the answer is there. */
-int body_parse(struct http_req *r, struct err *e)
+int body_json(struct http_req *r, struct err *e)
 {
-    if ((takes_body(r) && check_type(r)) || body_read(r))
-        return 1;
-    if (!r->body_len || !takes_body(r) || (r->route->flags & HTTP_RAW_BODY))
-        return 0;
     if (json_read(r->body, r->body_len, 0, &r->json, e)) {
         err_prefix(e, "the body is not JSON");
         return err_type(e, "json");
@@ -335,6 +337,15 @@ int body_parse(struct http_req *r, struct err *e)
     if (!json_is_object(r->json) && !json_is_array(r->json))
         return err_field(e, "", "must be an object");
     return 0;
+}
+
+int body_parse(struct http_req *r, struct err *e)
+{
+    if ((takes_body(r) && check_type(r)) || body_read(r))
+        return 1;
+    if (!r->body_len || !takes_body(r) || (r->route->flags & HTTP_RAW_BODY))
+        return 0;
+    return body_json(r, e);
 }
 
 static void wipe_json(json_t *v)

@@ -102,9 +102,11 @@ const char *head_find(const struct http_conn *c, const char *name);
 bool url_decode(const char *in, size_t n, bool plus, char *out, size_t *ret_len);
 bool utf8_valid(const char *s, size_t n);
 
-/* body.c: 0, or a refusal that was already written into the answer. */
+/* body.c. body_read: 0, or -1 and the refusal is in the answer. body_parse reads and parses: 0; ERR_* in e; or 1, the refusal is in the answer. */
 int body_read(struct http_req *r);
 int body_parse(struct http_req *r, struct err *e);
+int body_json(struct http_req *r, struct err *e);                             /* parses what was read */
+int body_unchunk(struct http_conn *c, size_t max, struct buf *out);           /* the chunks' content; negative when they are broken, too large or cut off */
 void body_discard(struct http_req *r);
 void body_wipe(struct http_req *r);
 
