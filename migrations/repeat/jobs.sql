@@ -31,6 +31,44 @@ begin
     return v_id;
 end $$;
 
+-- Many at once: what is new goes in by sets, what was there already one by one. Everything in the order of (kind, subject), so that two of
+-- these meet in one order and cannot wait for each other.
+create or replace function job_enqueue_many(p_ids uuid[], p_kinds text[], p_subjects text[], p_teams text[], p_environments text[], p_labels text[],
+                                            p_args json[], p_delays bigint[], p_priorities int[]) returns void
+language plpgsql
+set plan_cache_mode = force_generic_plan set enable_nestloop = off set jit = off
+as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_made uuid[];
+    v_row record;
+begin
+    with asked as (
+        select distinct on (t.kind, t.subject) t.* from unnest(p_ids, p_kinds, p_subjects, p_teams, p_environments, p_labels, p_args, p_delays, p_priorities)
+               as t(id, kind, subject, team, environment, label, args, delay_ms, priority)
+         order by t.kind, t.subject),
+    made as (
+        insert into soma.job (id, kind, subject, team, environment, label, args, priority)
+        select a.id, a.kind, a.subject, a.team, a.environment, a.label, a.args, a.priority from asked a order by a.kind, a.subject
+        on conflict (kind, subject) where dead_at is null do nothing
+        returning id),
+    queued as (
+        insert into soma.job_ready (job_id, kind, team, environment, label, priority, run_after, due)
+        select a.id, a.kind, a.team, a.environment, a.label, a.priority, v_now + greatest(a.delay_ms, 0) * interval '1 ms', a.delay_ms <= 0
+          from asked a where a.id in (select m.id from made m))
+    select array_agg(m.id) into v_made from made m;
+    if coalesce(cardinality(v_made), 0) = cardinality(p_ids) then
+        return;
+    end if;
+    for v_row in
+        select t.* from unnest(p_ids, p_kinds, p_subjects, p_teams, p_environments, p_labels, p_args, p_delays, p_priorities) with ordinality
+               as t(id, kind, subject, team, environment, label, args, delay_ms, priority, n)
+         where t.id <> all (coalesce(v_made, '{}')) order by t.kind, t.subject, t.n
+    loop
+        perform soma.job_enqueue(v_row.id, v_row.kind, v_row.subject, v_row.team, v_row.environment, v_row.label, v_row.args, v_row.delay_ms, v_row.priority);
+    end loop;
+end $$;
+
 create or replace function job_cancel(p_kind text, p_subject text) returns boolean
 language plpgsql as $$
 declare
@@ -69,7 +107,8 @@ create or replace function job_turn(p_node text, p_incarnation uuid, p_done uuid
 returns table (what text, job_id uuid, kind text, subject text, team text, environment text, args json, token uuid, fence bigint, attempt int, crashes int)
 language plpgsql
 -- Plans are kept for the session and may have been made while the tables were empty: the indexes are right in every state of the queue.
-set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+set jit = off set lock_timeout = '5s'
 as $$
 #variable_conflict use_column
 declare
@@ -84,12 +123,14 @@ declare
     v_ids uuid[];
     v_claimed uuid[] := '{}';
     v_found int;
+    v_told int := 0;
+    v_chosen_environments text[];
+    v_held boolean := false;
     v_more boolean := false;
     v_next timestamptz;
 begin
     if cardinality(p_done) > 0 then
         -- Locked rows are skipped and told again: an enqueue that marks "once more" is let through, and this statement never waits.
-        return query
         with told as (select t.id, t.token from unnest(p_done, p_done_tokens) as t(id, token)),
         mine as materialized (
             select j.id, j.rerun_at
@@ -105,13 +146,11 @@ begin
         queued as (
             insert into soma.job_ready (job_id, kind, team, environment, label, priority, run_after, due)
             select a.id, a.kind, a.team, a.environment, a.label, a.priority, a.run_after, a.run_after <= v_now from again a)
-        select 'busy', t.id, null, null, null, null, null::json, t.token, null::bigint, null::int, null::int
-          from told t join soma.job_lease l on l.job_id = t.id and l.token = t.token
-         where not exists (select from mine m where m.id = t.id);
+        select count(*) into v_found from mine m;
+        v_told := cardinality(p_done) - v_found;
     end if;
 
     if cardinality(p_back) > 0 then
-        return query
         with told as (select t.* from unnest(p_back, p_back_tokens, p_back_delays, p_back_counts, p_back_reasons) as t(id, token, delay_ms, counts, reason)),
         mine as materialized (
             select j.id, j.rerun_at, t.delay_ms, t.counts, t.reason
@@ -127,9 +166,15 @@ begin
         queued as (
             insert into soma.job_ready (job_id, kind, team, environment, label, priority, run_after, due)
             select a.id, a.kind, a.team, a.environment, a.label, a.priority, a.run_after, a.run_after <= v_now from again a)
+        select count(*) into v_found from mine m;
+        v_told := v_told + cardinality(p_back) - v_found;
+    end if;
+
+    -- Told but not settled, and the lease is still there: locked, or on a leash. (Else it was lost before.)
+    if v_told > 0 then
+        return query
         select 'busy', t.id, null, null, null, null, null::json, t.token, null::bigint, null::int, null::int
-          from told t join soma.job_lease l on l.job_id = t.id and l.token = t.token
-         where not exists (select from mine m where m.id = t.id);
+          from unnest(p_done || p_back, p_done_tokens || p_back_tokens) as t(id, token) join soma.job_lease l on l.job_id = t.id and l.token = t.token;
     end if;
 
     if p_want <= 0 then
@@ -163,48 +208,53 @@ begin
           from soma.job_limit m where m.environment = any (v_environments);
         v_more := coalesce(-1 = any (v_rooms), false);
 
-        -- Rows that another claim holds are skipped; when that left places free, a wider look follows.
-        v_window := p_want + 8;
+        -- Of each lane a few more than its share. When others hold these, or other lanes are short, a wider look follows.
+        v_window := p_want / cardinality(v_teams) + 8;
         for pass in 1 .. 3 loop
-            select array_agg(q.job_id order by q.priority desc, q.turn, q.served nulls first, q.run_after, q.job_id), count(*) into v_ids, v_found
-              from (select c.*, row_number() over (partition by c.environment order by c.priority desc, c.turn, c.served nulls first, c.run_after, c.job_id) as place
-                      from (select h.job_id, h.priority, h.run_after, n.environment, s.served, k.room,
-                                   row_number() over (partition by n.team, h.priority order by h.run_after, h.job_id) as turn
-                              from unnest(v_teams, v_environments, v_labels) as n(team, environment, label)
-                              left join soma.job_team s on s.team = n.team
-                              left join unnest(v_limited, v_rooms) as k(environment, room) on k.environment = n.environment
-                             cross join lateral (select r.job_id, r.priority, r.run_after from soma.job_ready r
-                                                  where r.due and r.team = n.team and r.environment = n.environment and r.label = n.label
-                                                    and r.kind = any (p_kinds)
-                                                  order by r.priority desc, r.run_after, r.job_id
-                                                  limit least(v_window, greatest(coalesce(k.room, v_window), 0))) h) c) q
-             where q.room is null or q.place <= q.room;
-            exit when v_ids is null;
-            select array_agg(k.job_id order by k.n) into v_ids
-              from (select r.job_id, c.n from unnest(v_ids) with ordinality as c(id, n) join soma.job_ready r on r.job_id = c.id
-                     order by c.n limit v_left for update of r skip locked) k;
+            if cardinality(v_teams) = 1 and v_limited is null then -- one lane: nothing to weigh
+                select array_agg(k.job_id), array_agg(k.environment), count(*) into v_ids, v_chosen_environments, v_found
+                  from (select r.job_id, r.environment from soma.job_ready r
+                         where r.due and r.team = v_teams[1] and r.environment = v_environments[1] and r.label = v_labels[1] and r.kind = any (p_kinds)
+                         order by r.priority desc, r.run_after, r.job_id limit v_left for update skip locked) k;
+            else
+                select array_agg(q.job_id order by q.priority desc, q.turn, q.served nulls first, q.run_after, q.job_id), count(*) into v_ids, v_found
+                  from (select c.*, row_number() over (partition by c.environment order by c.priority desc, c.turn, c.served nulls first, c.run_after, c.job_id) as place
+                          from (select h.job_id, h.priority, h.run_after, n.environment, s.served, k.room,
+                                       row_number() over (partition by n.team, h.priority order by h.run_after, h.job_id) as turn
+                                  from unnest(v_teams, v_environments, v_labels) as n(team, environment, label)
+                                  left join soma.job_team s on s.team = n.team
+                                  left join unnest(v_limited, v_rooms) as k(environment, room) on k.environment = n.environment
+                                 cross join lateral (select r.job_id, r.priority, r.run_after from soma.job_ready r
+                                                      where r.due and r.team = n.team and r.environment = n.environment and r.label = n.label
+                                                        and r.kind = any (p_kinds)
+                                                      order by r.priority desc, r.run_after, r.job_id
+                                                      limit least(v_window, greatest(coalesce(k.room, v_window), 0))) h) c) q
+                 where q.room is null or q.place <= q.room;
+                select array_agg(k.job_id order by k.n), array_agg(k.environment order by k.n) into v_ids, v_chosen_environments
+                  from (select r.job_id, r.environment, c.n from unnest(v_ids) with ordinality as c(id, n) join soma.job_ready r on r.job_id = c.id
+                         order by c.n limit v_left for update of r skip locked) k;
+            end if;
             if v_ids is not null then
                 return query
-                with taken as (delete from soma.job_ready r where r.job_id = any (v_ids) returning r.job_id, r.team, r.environment),
+                with taken as (delete from soma.job_ready r where r.job_id = any (v_ids)),
                 leased as (
                     insert into soma.job_lease (job_id, token, fence, node_id, incarnation, environment, claimed_at, lease_until)
                     select o.id, gen_random_uuid(), nextval('soma.job_fence'), p_node, p_incarnation, o.environment, v_now, v_now + p_lease_ms * interval '1 ms'
-                      from (select c.id, t.environment from unnest(v_ids) with ordinality as c(id, n) join taken t on t.job_id = c.id order by c.n) o
+                      from unnest(v_ids, v_chosen_environments) as o(id, environment)
                     returning job_lease.job_id, job_lease.token, job_lease.fence)
                 select 'claimed', j.id, j.kind, j.subject, j.team, j.environment, j.args, l.token, l.fence, j.attempts + 1, j.crashes
                   from leased l join soma.job j on j.id = l.job_id
                  order by l.fence;
                 v_claimed := v_claimed || v_ids;
                 v_left := v_left - cardinality(v_ids);
-                v_more := v_more or (v_left > 0 and v_found > cardinality(v_ids));
-            else
-                v_more := v_more or v_found > 0;
             end if;
-            -- Rooms were counted before this pass: environments with a limit are not looked at twice.
-            exit when v_left <= 0 or not v_more or v_limited is not null or v_found < v_window;
+            v_held := v_found > coalesce(cardinality(v_ids), 0);
+            exit when v_left <= 0 or v_found < v_window;
+            -- Rooms were counted before this pass and are not counted again: who has limits comes again.
+            exit when v_limited is not null;
             v_window := v_window * 8;
         end loop;
-        v_more := v_more and v_left > 0;
+        v_more := v_left > 0 and (v_more or v_held or v_found >= v_window);
 
         -- Whose turn was it: only where teams compete. Rows that another claim is writing are left to it; new ones come in one order, so that
         -- two claims cannot wait for each other.

@@ -12,30 +12,6 @@
 #include "portal/core/thread.h"
 #include "portal/jobs/jobs_private.h"
 
-/* PostgreSQL array literals, grown element by element. */
-static void array_add(struct buf *b, const char *s)
-{
-    buf_char(b, b->len ? ',' : '{');
-    buf_str(b, s);
-}
-
-static void array_quote(struct buf *b, const char *s)
-{
-    buf_str(b, b->len ? ",\"" : "{\"");
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            buf_char(b, '\\');
-        buf_char(b, *s);
-    }
-    buf_char(b, '"');
-}
-
-static const char *array_end(struct buf *b)
-{
-    buf_str(b, b->len ? "}" : "{}");
-    return b->data;
-}
-
 static void complain(struct jobs *j, const struct err *e)
 {
     j->stats.failures++; /* read without order by jobs_get_stats: under lock there, so take it here too */

@@ -55,6 +55,8 @@ struct jobs_spec { const char *kind, *subject, *team, *environment; const json_t
  * ret_id (ID_LEN + 1) gets the id of the new or kept job, may be NULL. Wakes workers by the outbox notifier (cluster_poke after the commit),
  * not by NOTIFY here. ERR_INVALID: no kind or subject. */
 int jobs_enqueue(struct db_conn *c, const struct jobs_spec *s, char *ret_id, struct err *e);
+/* The same for up to 1,000 at once, in one statement: several times as fast, and safe against another that enqueues the same ones. */
+int jobs_enqueue_many(struct db_conn *c, const struct jobs_spec *s, int n, struct err *e);
 /* In the caller's transaction. Takes a queued job back: 1 taken, 0 it runs or is not there. A job that waits for its next try is queued. */
 int jobs_cancel(struct db_conn *c, const char *kind, const char *subject, struct err *e);
 

@@ -59,6 +59,11 @@ struct jobs {
     bool complained;
 };
 
+/* array.c: PostgreSQL array literals, grown element by element in an empty buf; array_end closes one, also an empty one. */
+void array_add(struct buf *b, const char *plain);   /* uuid, number, t, f, NULL: nothing that needs quotes */
+void array_quote(struct buf *b, const char *text);
+const char *array_end(struct buf *b);
+
 /* worker.c */
 void held_free(struct held *h);
 void line_push(struct line *l, struct held *h);

@@ -1,29 +1,84 @@
 /* The queue's side that any transaction may use. All locking is in migrations/repeat/jobs.sql. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "jobs_queries.h"
-#include "portal/core/id.h"
-#include "portal/jobs/jobs.h"
+#include "portal/jobs/jobs_private.h"
+
+#define MANY_MAX 1000
 
 static const char *or_empty(const char *s)
 {
     return s ? s : "";
 }
 
+static int check(const struct jobs_spec *s, struct err *e)
+{
+    return s->kind && *s->kind && s->subject && *s->subject ? 0 : err_set(e, ERR_INVALID, "a job needs a kind and a subject");
+}
+
+static char *args_text(const struct jobs_spec *s)
+{
+    char *text = s->args ? json_dumps(s->args, JSON_COMPACT | JSON_ENCODE_ANY) : strdup("{}");
+    if (!text)
+        abort();
+    return text;
+}
+
 int jobs_enqueue(struct db_conn *c, const struct jobs_spec *s, char *ret_id, struct err *e)
 {
-    if (!s->kind || !*s->kind || !s->subject || !*s->subject)
-        return err_set(e, ERR_INVALID, "a job needs a kind and a subject");
-    char *args = s->args ? json_dumps(s->args, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    int r = check(s, e);
+    if (r)
+        return r;
+    char *args = args_text(s);
     char id[ID_LEN + 1];
     id_new(id);
     DB_RESULT_AUTO row = NULL;
-    int r = db_one(c, Q_JOB_ENQUEUE, &row, e, db_text(id), db_text(s->kind), db_text(s->subject), db_text(or_empty(s->team)), db_text(or_empty(s->environment)),
-                   db_text(or_empty(s->label)), db_text(args ? args : "{}"), db_int(s->delay_ms > 0 ? s->delay_ms : 0), db_int(s->priority));
+    r = db_one(c, Q_JOB_ENQUEUE, &row, e, db_text(id), db_text(s->kind), db_text(s->subject), db_text(or_empty(s->team)), db_text(or_empty(s->environment)),
+               db_text(or_empty(s->label)), db_text(args), db_int(s->delay_ms > 0 ? s->delay_ms : 0), db_int(s->priority));
     free(args);
     if (!r && ret_id)
         memcpy(ret_id, db_str(row, 0, 0), ID_LEN + 1);
+    return r;
+}
+
+enum { M_ID, M_KIND, M_SUBJECT, M_TEAM, M_ENVIRONMENT, M_LABEL, M_ARGS, M_DELAY, M_PRIORITY, M_COLUMNS };
+
+static void add_spec(struct buf columns[M_COLUMNS], const struct jobs_spec *s)
+{
+    char id[ID_LEN + 1], number[24], *args = args_text(s);
+    id_new(id);
+    array_add(&columns[M_ID], id);
+    array_quote(&columns[M_KIND], s->kind);
+    array_quote(&columns[M_SUBJECT], s->subject);
+    array_quote(&columns[M_TEAM], or_empty(s->team));
+    array_quote(&columns[M_ENVIRONMENT], or_empty(s->environment));
+    array_quote(&columns[M_LABEL], or_empty(s->label));
+    array_quote(&columns[M_ARGS], args);
+    snprintf(number, sizeof number, "%lld", (long long)(s->delay_ms > 0 ? s->delay_ms : 0));
+    array_add(&columns[M_DELAY], number);
+    snprintf(number, sizeof number, "%d", s->priority);
+    array_add(&columns[M_PRIORITY], number);
+    free(args);
+}
+
+int jobs_enqueue_many(struct db_conn *c, const struct jobs_spec *s, int n, struct err *e)
+{
+    if (n < 1 || n > MANY_MAX)
+        return err_set(e, ERR_INVALID, "1 to %d jobs are enqueued at once", MANY_MAX);
+    for (int i = 0; i < n; i++)
+        if (check(&s[i], e))
+            return ERR_INVALID;
+    struct buf columns[M_COLUMNS] = {0};
+    struct db_param p[M_COLUMNS];
+    for (int i = 0; i < n; i++)
+        add_spec(columns, &s[i]);
+    for (int i = 0; i < M_COLUMNS; i++)
+        p[i] = db_text(array_end(&columns[i]));
+    int r = db_run_params(c, &Q_JOB_ENQUEUE_MANY, p, M_COLUMNS, NULL, e);
+    for (int i = 0; i < M_COLUMNS; i++)
+        buf_done(&columns[i]);
     return r;
 }
 

@@ -139,7 +139,7 @@ static void queries_prepare(void **state)
 {
     (void)state;
     NEEDS_DATABASE();
-    const struct db_query *all[] = {&Q_JOB_ENQUEUE, &Q_JOB_CANCEL, &Q_JOB_GUARD, &Q_JOB_TURN, &Q_JOB_BEAT, &Q_JOB_REAP, &Q_JOB_BURY, &Q_JOB_TICK, &Q_LEASH_BEGIN,
+    const struct db_query *all[] = {&Q_JOB_ENQUEUE, &Q_JOB_ENQUEUE_MANY, &Q_JOB_CANCEL, &Q_JOB_GUARD, &Q_JOB_TURN, &Q_JOB_BEAT, &Q_JOB_REAP, &Q_JOB_BURY, &Q_JOB_TICK, &Q_LEASH_BEGIN,
                                     &Q_LEASH_ENDED, &Q_LIMIT_SET, &Q_LIMIT_DROP, &Q_JOB_COUNTS, &Q_JOB_LIST, &Q_JOB_GET, &Q_JOB_REVIVE};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         char sql[4096];
@@ -188,6 +188,27 @@ static void enqueue_while_running_runs_once_more(void **state)
     assert_string_not_equal(again.jobs[0].token, c.jobs[0].token);
     assert_int_equal(turn(conn, "n", again.jobs[0].id, again.jobs[0].token, 1, "{}").n, 0);
     assert_int_equal(number("select count(*) from soma.job"), 0);
+}
+
+static void many_at_once_are_as_one_by_one(void **state)
+{
+    (void)state;
+    NEEDS_DATABASE();
+    enqueue((struct jobs_spec){.kind = "k", .subject = "there", .delay_ms = 60000});
+    enqueue((struct jobs_spec){.kind = "other", .subject = "runs"});
+    struct claim running = claim("n", 1);
+    json_auto_t *args = json_pack("{s:s}", "a", "quote \" back \\ comma, brace }");
+    struct jobs_spec specs[] = {{.kind = "k", .subject = "there", .args = args}, {.kind = "k", .subject = "new", .team = "t\"", .priority = 3, .args = args},
+                                {.kind = "k", .subject = "new", .priority = 7}, {.kind = "other", .subject = "runs"}, {.kind = "k", .subject = "later", .delay_ms = 50000}};
+    OK(jobs_enqueue_many(conn, specs, 5, &err));
+    assert_int_equal(number("select count(*) from soma.job"), 4);
+    assert_int_equal(number("select count(*) from soma.job_ready where due"), 2);
+    assert_int_equal(number("select count(*) from soma.job_ready where priority = 7 and team = 't\"'"), 1);
+    assert_int_equal(number("select count(*) from soma.job where subject = 'there' and args->>'a' = 'quote \" back \\ comma, brace }'"), 1);
+    assert_int_equal(turn(conn, "n", running.jobs[0].id, running.jobs[0].token, 9, "{}").n, 3);
+    assert_int_equal(jobs_enqueue_many(conn, specs, 0, &err), ERR_INVALID);
+    specs[2].subject = "";
+    assert_int_equal(jobs_enqueue_many(conn, specs, 5, &err), ERR_INVALID);
 }
 
 static void a_locked_job_is_settled_later(void **state)
@@ -505,7 +526,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, clean)
     const struct CMUnitTest tests[] = {
-        T(queries_prepare), T(enqueue_keeps_one_queued), T(enqueue_while_running_runs_once_more), T(a_locked_job_is_settled_later),
+        T(queries_prepare), T(enqueue_keeps_one_queued), T(enqueue_while_running_runs_once_more), T(many_at_once_are_as_one_by_one), T(a_locked_job_is_settled_later),
         T(cancel_takes_only_what_is_queued), T(guard_holds_the_lease), T(a_leash_keeps_others_away), T(a_restarted_node_frees_its_own),
         T(an_unknown_claim_of_ones_own_comes_back_without_blame), T(teams_take_turns), T(priority_goes_first), T(environments_have_limits),
         T(limits_hold_under_two_claimers), T(labels_choose_workers), T(delayed_jobs_wait), T(dead_letters_keep_their_reason), T(lists_by_state),

@@ -247,29 +247,19 @@ static char *array_of_kinds(const struct jobs_kind *kinds)
 {
     struct buf b = BUF_INIT;
     for (const struct jobs_kind *k = kinds; k->kind; k++)
-        buf_printf(&b, "%s\"%s\"", b.len ? "," : "{", k->kind);
-    buf_char(&b, '}');
+        array_quote(&b, k->kind);
+    array_end(&b);
     return buf_take(&b, NULL);
 }
 
 static char *array_of_labels(const char *labels)
 {
     struct buf b = BUF_INIT;
-    buf_char(&b, '{');
-    for (const char *p = labels ? labels : ""; *p;) {
-        size_t n = strcspn(p, ", \t");
-        if (n) {
-            buf_str(&b, b.len > 1 ? ",\"" : "\"");
-            for (size_t i = 0; i < n; i++) {
-                if (p[i] == '"' || p[i] == '\\')
-                    buf_char(&b, '\\');
-                buf_char(&b, p[i]);
-            }
-            buf_char(&b, '"');
-        }
-        p += n + (p[n] != 0);
-    }
-    buf_char(&b, '}');
+    char *copy = must(strdup(labels ? labels : "")), *rest = NULL;
+    for (char *label = strtok_r(copy, ", \t", &rest); label; label = strtok_r(NULL, ", \t", &rest))
+        array_quote(&b, label);
+    free(copy);
+    array_end(&b);
     return buf_take(&b, NULL);
 }
 
@@ -278,12 +268,14 @@ static void list_ticks(struct jobs *j)
     struct buf kinds = BUF_INIT, every = BUF_INIT;
     for (const struct jobs_kind *k = j->kinds; k->kind; k++)
         if (k->every_ms > 0) {
-            buf_printf(&kinds, "%s\"%s\"", kinds.len ? "," : "{", k->kind);
-            buf_printf(&every, "%s%lld", every.len ? "," : "{", (long long)k->every_ms);
+            char ms[24];
+            snprintf(ms, sizeof ms, "%lld", (long long)k->every_ms);
+            array_quote(&kinds, k->kind);
+            array_add(&every, ms);
             j->n_ticks++;
         }
-    buf_str(&kinds, "}");
-    buf_str(&every, "}");
+    array_end(&kinds);
+    array_end(&every);
     j->tick_kinds = buf_take(&kinds, NULL);
     j->tick_every = buf_take(&every, NULL);
 }

@@ -3,6 +3,9 @@
 -- name: job_enqueue
 select job_enqueue($1, $2, $3, $4, $5, $6, $7::json, $8, $9)
 
+-- name: job_enqueue_many
+select job_enqueue_many($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::json[], $8::bigint[], $9::int[])
+
 -- name: job_cancel
 select job_cancel($1, $2)
 

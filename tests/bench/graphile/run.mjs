@@ -1,0 +1,40 @@
+// One measurement of graphile-worker: enqueues N jobs in batches while a runner works them off; prints the seconds from the first enqueue until the
+// table is empty. Tuned as its documentation on performance says: local queue, batched completion, no log lines, more jobs at once than cores.
+import { Logger, makeWorkerUtils, run } from "graphile-worker";
+import pg from "pg";
+
+const [connectionString, count, batch] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
+const tuning = { concurrentJobs: 24, size: 500, delay: 0, ...JSON.parse(process.argv[5] ?? "{}") };
+const logger = new Logger(() => () => {});
+const pgPool = new pg.Pool({ connectionString, max: 10 });
+
+let done = 0;
+const utils = await makeWorkerUtils({ pgPool, logger });
+await utils.migrate();
+const runner = await run({
+  pgPool,
+  noHandleSignals: true,
+  taskList: { noop: async () => { done++; } },
+  preset: {
+    worker: {
+      logger,
+      concurrentJobs: tuning.concurrentJobs,
+      maxPoolSize: 10,
+      pollInterval: 1000,
+      localQueue: { size: tuning.size },
+      completeJobBatchDelay: tuning.delay,
+      failJobBatchDelay: tuning.delay,
+    },
+  },
+});
+
+const began = process.hrtime.bigint();
+for (let i = 0; i < count; i += batch) {
+  await utils.addJobs(Array.from({ length: batch }, (_, k) => ({ identifier: "noop", payload: { id: i + k } })));
+}
+while (done < count) await new Promise((resolve) => setTimeout(resolve, 1));
+while ((await pgPool.query("select 1 from graphile_worker._private_jobs limit 1")).rowCount) await new Promise((resolve) => setTimeout(resolve, 1));
+console.log(Number(process.hrtime.bigint() - began) / 1e9);
+await runner.stop();
+await utils.release();
+await pgPool.end();
