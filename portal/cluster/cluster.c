@@ -146,7 +146,7 @@ static bool look_is_due(struct cluster *c, bool notified, int64_t now)
     if (!due)
         return false;
     if (notified)
-        c->looks_left = c->subs ? 3 : 0;
+        c->looks_left = c->subs || c->on_event ? 3 : 0;
     c->poll_at = now + (c->looks_left ? after_ms[3 - c->looks_left] : c->poll_ms);
     if (c->looks_left)
         c->looks_left--;
@@ -270,7 +270,7 @@ int cluster_start(const struct cluster_options *o, struct cluster **ret, struct 
     if (!c)
         abort();
     *c = (struct cluster){.db = o->db, .conninfo = copy(o->conninfo), .node_id = copy(o->node_id), .name = copy(o->name), .role = copy(o->role),
-                          .version = copy(o->version), .woken = o->woken, .arg = o->arg, .poll_ms = o->poll_ms > 0 ? o->poll_ms : 1000,
+                          .version = copy(o->version), .woken = o->woken, .on_event = o->on_event, .arg = o->arg, .poll_ms = o->poll_ms > 0 ? o->poll_ms : 1000,
                           .beat_ms = o->beat_ms > 0 ? o->beat_ms : 5000, .leader_lease_ms = o->leader_lease_ms > 0 ? o->leader_lease_ms : 15000,
                           .check_ms = o->check_ms > 0 ? o->check_ms : 5000};
     id_new(c->incarnation);

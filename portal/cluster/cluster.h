@@ -32,8 +32,10 @@ int64_t events_rebase(struct db_conn *c, struct err *e);
 struct cluster;
 struct cluster_options { struct db *db; const char *conninfo; const char *node_id; const char *name; const char *role; /* "serve" or "work" */ const char *version;
     /* On the cluster's thread, must not block: "jobs" when something was committed somewhere (jobs may have been queued), "reconnected" when the
-     * database came back after it was away (a failover: caches are suspect). May be NULL. */
+     * database came back after it was away (a failover: caches are suspect), "gap" when events were lost (caches are suspect, too). May be NULL. */
     void (*woken)(const char *topic, void *arg); void *arg; struct streams *streams; /* serve only */
+    /* On the cluster's thread, must not block: each event of all teams, in order, from before cluster_ready() was first true. May be NULL. */
+    void (*on_event)(const struct event *ev, void *arg);
     int poll_ms;            /* 0: 1000 */
     int beat_ms;            /* node heartbeat; 0: 5000 */
     int leader_lease_ms;    /* 0: 15000; a leader trusts its lease for four fifths of it */

@@ -22,6 +22,7 @@ struct cluster {
     char *conninfo, *node_id, *name, *role, *version;
     char incarnation[ID_LEN + 1];
     void (*woken)(const char *topic, void *arg);
+    void (*on_event)(const struct event *ev, void *arg);
     void *arg;
     int poll_ms, beat_ms, leader_lease_ms, check_ms;
     pthread_t thread;

@@ -308,6 +308,52 @@ static void streams_outlive_a_lost_connection(void **state)
     WAIT_FOR(streams_count(streams) == 0);
 }
 
+struct seen { atomic_int events, gaps; };
+
+static void count_event(const struct event *ev, void *arg)
+{
+    struct seen *seen = arg;
+    char want[24];
+    snprintf(want, sizeof want, "service:s%d", atomic_load(&seen->events));
+    assert_string_equal(ev->entity, want); /* in order, none twice */
+    assert_string_equal(ev->team, "red");
+    atomic_fetch_add(&seen->events, 1);
+}
+
+static void count_gap(const char *topic, void *arg)
+{
+    atomic_fetch_add(&((struct seen *)arg)->gaps, !strcmp(topic, "gap"));
+}
+
+/* What is committed once cluster_ready() is true reaches on_event without any stream being open. */
+static void a_cache_hears_of_every_event(void **state)
+{
+    (void)state;
+    NEEDS_DATABASE();
+    struct seen seen = {0};
+    struct cluster *c = NULL;
+    struct cluster_options o = {.db = pool, .conninfo = database->app, .node_id = "a", .name = "a", .role = "serve", .version = "1", .woken = count_gap, .on_event = count_event,
+                                .arg = &seen, .poll_ms = 100};
+    OK(events_append(conn, "service:before", "red", "service.state", "{}", &err));
+    OK(cluster_start(&o, &c, &err));
+    WAIT_FOR(cluster_ready(c));
+    char entity[24];
+    for (int i = 0; i < 50; i++) {
+        snprintf(entity, sizeof entity, "service:s%d", i);
+        OK(events_append(conn, entity, "red", "service.state", "{}", &err));
+        if (i % 10 == 0)
+            cluster_poke(c);
+    }
+    WAIT_FOR(atomic_load(&seen.events) == 50);
+    assert_int_equal(atomic_load(&seen.gaps), 0);
+    OK(db_script(admin, "update soma.event_horizon set xid = pg_current_xact_id(), id = 0", &err));
+    OK(db_script(admin, "select pg_current_xact_id()", &err));
+    WAIT_FOR(atomic_load(&seen.gaps) >= 1);
+    OK(events_append(conn, "service:s50", "red", "service.changed", "{}", &err));
+    WAIT_FOR(atomic_load(&seen.events) == 51);
+    cluster_stop(c);
+}
+
 static void pokes_are_told_together(void **state)
 {
     (void)state;
@@ -410,7 +456,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, clean)
     const struct CMUnitTest tests[] = {
         T(streams_replay_and_follow_without_a_seam), T(each_sees_what_it_may), T(a_slow_reader_is_fed_at_its_pace), T(a_lost_past_is_said),
-        T(streams_outlive_a_lost_connection), T(pokes_are_told_together), T(one_leads_at_a_time), T(nodes_come_and_go), T(not_ready_without_a_database),
+        T(streams_outlive_a_lost_connection), T(a_cache_hears_of_every_event), T(pokes_are_told_together), T(one_leads_at_a_time), T(nodes_come_and_go), T(not_ready_without_a_database),
         T(subscriptions_are_checked),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

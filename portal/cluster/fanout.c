@@ -252,6 +252,8 @@ static int hand_out(const struct event *ev, void *arg)
     struct place here;
     struct encoded x = {0};
     place_parse(ev->cursor, &here, NULL);
+    if (c->on_event)
+        c->on_event(ev, c->arg);
     for (struct subscription *s = c->subs; s; s = s->next) {
         if (!s->live || !place_before(&s->at, &here) || !may_see(s, ev->entity, ev->team))
             continue;
@@ -276,7 +278,10 @@ static int start_over(struct cluster *c, struct err *e)
 {
     for (struct subscription *s = c->subs; s; s = s->next)
         s->live = false;
-    return place_now(c, &c->read_to, e);
+    int r = place_now(c, &c->read_to, e);
+    if (!r && c->woken)
+        c->woken("gap", c->arg);
+    return r;
 }
 
 static int read_live(struct cluster *c, struct err *e)
@@ -298,7 +303,7 @@ static int read_live(struct cluster *c, struct err *e)
 int fanout_run(struct cluster *c, bool look, int64_t *ret_next, struct err *e)
 {
     take_incoming(c);
-    if (!c->subs) {
+    if (!c->subs && !c->on_event) {
         c->reading = false; /* nobody listens: nothing is read */
         return 0;
     }
