@@ -56,7 +56,8 @@ static void offer_names(struct buf *out, const char *noun, const char *begun)
     struct reply r = {0};
     size_t i;
     json_t *item;
-    char *path = client_query(arena, arena_printf(arena, "/api/v1/%s", noun), "limit", "500", NULL);
+    const char *limit = strcmp(noun, "environments") ? "500" : NULL; /* that list has no pages */
+    char *path = client_query(arena, arena_printf(arena, "/api/v1/%s", noun), "limit", limit, NULL);
     if (profile_load(arena, NULL, NULL, &profile, NULL) == 0 &&
         client_new(&(struct client_options){.url = profile.url, .token = profile.token, .ca = profile.ca, .patience_ms = PATIENCE_MS}, &client, NULL) == 0 &&
         client_call(client, &(struct request){.method = "GET", .path = path}, &r, NULL) == 0)

@@ -24,7 +24,7 @@ static json_t *process_rows(const json_t *nodes)
 static int run_list(struct cli *c, struct err *e)
 {
     JSON_AUTO doc = NULL;
-    int code = cli_list(c, "/api/v1/nodes", &doc, e);
+    int code = cli_get(c, "/api/v1/nodes", &doc, e); /* this list has no pages */
     if (code)
         return code;
     if (c->out.format == OUTPUT_TABLE)
@@ -34,6 +34,6 @@ static int run_list(struct cli *c, struct err *e)
 }
 
 const struct command nodes_commands[] = {
-    {"nodes list", "", (const struct flag[]){FLAG_LIMIT, FLAG_END}, run_list, 0, 0, NULL, "the machines of this installation and their processes", NULL},
+    {"nodes list", "", NULL, run_list, 0, 0, NULL, "the machines of this installation and their processes", NULL},
     {0},
 };
