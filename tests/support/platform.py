@@ -220,7 +220,14 @@ class Platform:
         def look():
             answer = self.api("GET", f"/api/v1/orders/{order_id}")
             return answer.json if answer.status == 200 and answer.json["state"] in states else None
-        return wait_for(f"order {order_id} in {states}", seconds, look, 0.1)
+        try:
+            return wait_for(f"order {order_id} in {states}", seconds, look, 0.1)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.api('GET', f'/api/v1/orders/{order_id}')}\n{self.queue()}\n{self.nodes[0].log.read_text()[-3000:]}") from None
+
+    def queue(self):
+        """What the queue holds, for messages."""
+        return "\n".join(f"{table}: {self.store.sql(f'select to_jsonb(t) from soma.{table} t', 'soma')}" for table in ("job", "job_ready", "job_lease"))
 
     def events(self, order_id):
         items, cursor = [], ""
