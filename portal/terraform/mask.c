@@ -32,7 +32,7 @@ static bool is_word(const char *text, size_t len)
 
 static void add(struct tf_masker *m, struct arena *a, const char *text, size_t len)
 {
-    if (len < SECRET_MIN)
+    if (len < SECRET_MIN || memmem(MASK, strlen(MASK), text, len)) /* masking the mask would never end */
         return;
     for (size_t i = 0; i < m->n; i++)
         if (m->needles[i].len == len && !memcmp(m->needles[i].text, text, len))

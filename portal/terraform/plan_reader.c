@@ -120,26 +120,25 @@ static void mask_tree(const struct masking *k, json_t *v, bool structural)
     }
 }
 
-/* Keys (of maps) may hold a secret too; renaming one in place would upset the walk, so it is a pass of its own. */
+/* Keys (of maps) may hold a secret too. An object that has such a key is written anew, each of its keys looked at once. */
 static void mask_keys(const struct masking *k, json_t *v)
 {
     const char *key;
     json_t *item;
-    void *next;
     size_t i;
+    bool found = false;
     json_array_foreach(v, i, item)
         mask_keys(k, item);
-    if (!json_is_object(v))
-        return;
-    json_object_foreach_safe(v, next, key, item) {
+    json_object_foreach(v, key, item) {
         mask_keys(k, item);
-        const char *masked = tf_masker_text(k->m, k->a, key);
-        if (masked != key) {
-            json_incref(item);
-            json_object_del(v, key);
-            json_object_set_new(v, masked, item);
-        }
+        found |= tf_masker_text(k->m, k->a, key) != key;
     }
+    if (!found)
+        return;
+    TF_JSON_AUTO old = json_copy(v);
+    json_object_clear(v);
+    json_object_foreach(old, key, item)
+        json_object_set(v, tf_masker_text(k->m, k->a, key), item);
 }
 
 /* Masks the root module's sensitive variables and gives `secrets` with their values behind. */

@@ -213,6 +213,17 @@ static void plan_is_masked_everywhere(void **state)
     assert_int_equal(p.masked_len, strlen(p.masked));
 }
 
+/* A plan that was masked before, whose variable is now worth the mask itself; and a map's key that is a secret. */
+static void plan_may_be_masked_twice(void **state)
+{
+    (void)state;
+    struct tf_plan once = plan(plan_text, NULL), twice = plan(once.masked, NULL);
+    assert_string_equal(once.masked, twice.masked);
+    const char *const secrets[] = {"key-secret", NULL};
+    struct tf_plan p = plan("{\"format_version\":\"1\",\"m\":{\"key-secret\":1,\"a key-secret b\":{\"key-secret\":[]},\"c\":2}}", secrets);
+    assert_string_equal(p.masked, "{\"format_version\":\"1\",\"m\":{\"(sensitive)\":1,\"a (sensitive) b\":{\"(sensitive)\":[]},\"c\":2}}");
+}
+
 static void plan_that_is_none(void **state)
 {
     (void)state;
@@ -363,7 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(event_of_a_resource), TEST(event_reads_its_own_normal_form), TEST(event_of_a_plan), TEST(event_of_outputs_keeps_no_sensitive_value),
         TEST(event_of_a_diagnostic_has_its_place), TEST(event_lets_strangers_pass), TEST(mask_finds_a_secret_in_its_coats), TEST(plan_is_counted),
-        TEST(plan_is_masked_everywhere), TEST(plan_that_is_none), TEST(version_constraints), TEST(provider_addresses), TEST(reattachment_names_both_registries),
+        TEST(plan_is_masked_everywhere), TEST(plan_may_be_masked_twice), TEST(plan_that_is_none), TEST(version_constraints), TEST(provider_addresses), TEST(reattachment_names_both_registries),
         TEST(handshakes), TEST(state_is_read_only_when_complete), TEST(state_knows_its_addresses), TEST(recovery_tells_what_to_import),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
