@@ -334,7 +334,8 @@ static bool is_over(struct cluster *c, struct subscription *s, int64_t now)
         log_info("an event stream took nothing for long and was closed");
         return true;
     }
-    if (!s->check || now < s->check_at)
+    /* While the database is away nobody can be asked; rights that ended meanwhile end the stream right after. */
+    if (!s->check || now < s->check_at || !c->conn)
         return false;
     s->check_at = now + c->check_ms;
     return !s->check(s->arg);

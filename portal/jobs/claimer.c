@@ -147,6 +147,14 @@ static int tick(struct jobs *j, struct err *e)
     return 0;
 }
 
+/* Dead letters nobody looked at for 90 days. */
+static int forget_dead(struct jobs *j, struct err *e)
+{
+    int r = db_run(j->conn, Q_JOB_FORGET_DEAD, NULL, e);
+    j->forget_at = clock_mono_ms() + FORGET_MS;
+    return r;
+}
+
 /* For the metrics. */
 static int count(struct jobs *j, struct err *e)
 {
@@ -391,7 +399,9 @@ static int round_of(struct jobs *j, struct err *e)
         r = tick(j, e);
     if (!r)
         r = turn(j, e);
-    return !r && now >= j->count_at ? count(j, e) : r;
+    if (!r && now >= j->count_at)
+        r = count(j, e);
+    return !r && now >= j->forget_at ? forget_dead(j, e) : r;
 }
 
 /* The first words on the queue: what earlier processes of this node held is free, if it has no leash. */

@@ -9,6 +9,7 @@
 #define PREFETCH_US 50000   /* claimed ahead: at most that much work a thread */
 #define STALE_MS 1000       /* claimed ahead and not begun for so long: handed back */
 #define COUNT_MS 10000      /* the whole queue's length is measured so often */
+#define FORGET_MS 3600000
 #define GATHER_MS 4         /* ended jobs wait so long for company while there is other work */
 
 enum held_state { HELD_QUEUED, HELD_RUNNING, HELD_ENDED };
@@ -55,7 +56,7 @@ struct jobs {
 
     /* The claimer's own; mono clock. */
     struct db_conn *conn;
-    int64_t poll_at, beat_at, reap_at, tick_at, count_at, connect_at;
+    int64_t poll_at, beat_at, reap_at, tick_at, count_at, forget_at, connect_at;
     bool complained;
 };
 

@@ -140,7 +140,7 @@ static void queries_prepare(void **state)
     (void)state;
     NEEDS_DATABASE();
     const struct db_query *all[] = {&Q_JOB_ENQUEUE, &Q_JOB_ENQUEUE_MANY, &Q_JOB_CANCEL, &Q_JOB_GUARD, &Q_JOB_TURN, &Q_JOB_BEAT, &Q_JOB_REAP, &Q_JOB_BURY, &Q_JOB_TICK, &Q_LEASH_BEGIN,
-                                    &Q_LEASH_ENDED, &Q_LIMIT_SET, &Q_LIMIT_DROP, &Q_JOB_COUNTS, &Q_JOB_LIST, &Q_JOB_GET, &Q_JOB_REVIVE};
+                                    &Q_LEASH_ENDED, &Q_LIMIT_SET, &Q_LIMIT_DROP, &Q_JOB_COUNTS, &Q_JOB_FORGET_DEAD, &Q_JOB_LIST, &Q_JOB_GET, &Q_JOB_REVIVE};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         char sql[4096];
         snprintf(sql, sizeof sql, "prepare q%zu as %s", i, all[i]->sql);

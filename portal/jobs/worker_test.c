@@ -1,5 +1,6 @@
 // label: threads
 /* Whole workers on a real PostgreSQL: many at once, cut off, restarted, drained. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -200,6 +201,78 @@ static void killed_connections_lose_nothing(void **state)
     assert_int_equal(number("select count(*) from soma.job_lease"), 0);
 }
 
+#define STORM_MS 1500
+static atomic_bool storm_over;
+static atomic_int storm_errors, storm_enqueued;
+
+/* Applications that enqueue and cancel a few subjects, several in one transaction (in one order, as two callers that meet must). */
+static void *storm(void *arg)
+{
+    unsigned seed = (unsigned)(uintptr_t)arg;
+    struct err e = ERR_INIT;
+    struct db_conn *c = NULL;
+    bool ok = !db_take(pool, &c, &e);
+    while (ok && !atomic_load(&storm_over)) {
+        ok = !db_begin(c, &e);
+        for (int subject = rand_r(&seed) % 8; ok && subject < 24; subject += 1 + rand_r(&seed) % 8) {
+            char name[16];
+            snprintf(name, sizeof name, "%02d", subject);
+            int team = subject % 5;
+            struct jobs_spec s = {.kind = "once", .subject = name, .team = (const char *[]){"", "a", "b", "c", "d"}[team], .environment = team % 2 ? "prod" : "", .delay_ms = rand_r(&seed) % 3};
+            ok = rand_r(&seed) % 6 ? !jobs_enqueue(c, &s, NULL, &e) : jobs_cancel(c, "once", name, &e) >= 0;
+            atomic_fetch_add(&storm_enqueued, 1);
+        }
+        ok = ok && !db_commit(c, &e);
+    }
+    if (!ok) {
+        print_error("storm: %s\n", e.msg);
+        atomic_fetch_add(&storm_errors, 1);
+    }
+    db_give(c);
+    return NULL;
+}
+
+/* Enqueues, marks, cancels, claims, takeovers all at once: nobody deadlocks, and the three tables stay in step. */
+static void the_tables_stay_in_step(void **state)
+{
+    (void)state;
+    NEEDS_DATABASE();
+    struct jobs *workers[6];
+    pthread_t threads[4];
+    char node[24];
+    OK(db_script(admin, "insert into soma.job_limit values ('prod', 2)", &err));
+    int64_t deadlocks = number("select deadlocks from pg_stat_database where datname = current_database()");
+    atomic_store(&storm_over, false);
+    for (int i = 0; i < 6; i++) {
+        snprintf(node, sizeof node, "node-%d", i);
+        workers[i] = start(node, 2, 30000);
+    }
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, storm, (void *)(uintptr_t)(i + 1)), 0);
+    int64_t until = clock_mono_ms() + STORM_MS, most = 0;
+    while (clock_mono_ms() < until) {
+        /* A worker that lost its lease: others take over at once. */
+        OK(db_script(admin, "update soma.job_lease set lease_until = clock_timestamp() - interval '1 s' where job_id in (select job_id from soma.job_lease order by random() limit 1 for update skip locked)", &err));
+        int64_t prod = number("select count(*) from soma.job_lease where environment = 'prod'");
+        most = prod > most ? prod : most;
+        assert_int_equal(number("select count(*) from soma.job j where dead_at is null and (exists (select from soma.job_ready r where r.job_id = j.id))::int"
+                                " + (exists (select from soma.job_lease l where l.job_id = j.id))::int <> 1"), 0);
+    }
+    atomic_store(&storm_over, true);
+    for (size_t i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    bool drained = becomes("select count(*) from soma.job where dead_at is null", 0);
+    for (int i = 0; i < 6; i++)
+        jobs_free(workers[i]);
+    assert_true(drained);
+    assert_int_equal(atomic_load(&storm_errors), 0);
+    assert_true(atomic_load(&storm_enqueued) > 100);
+    assert_true(most <= 2);
+    assert_int_equal(number("select count(*) from soma.job_ready") + number("select count(*) from soma.job_lease"), 0);
+    clock_sleep_ms(100);
+    assert_int_equal(number("select deadlocks from pg_stat_database where datname = current_database()"), deadlocks);
+}
+
 static void heartbeats_keep_a_long_job(void **state)
 {
     (void)state;
@@ -389,7 +462,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, clean)
     const struct CMUnitTest tests[] = {
-        T(sixteen_workers_run_each_job_once), T(killed_connections_lose_nothing), T(heartbeats_keep_a_long_job), T(the_database_away_for_a_while),
+        T(sixteen_workers_run_each_job_once), T(killed_connections_lose_nothing), T(the_tables_stay_in_step), T(heartbeats_keep_a_long_job), T(the_database_away_for_a_while),
         T(a_lost_lease_is_known), T(failures_become_dead_letters), T(poison_is_not_swallowed_for_ever), T(drain_leaves_no_lease),
         T(a_killed_worker_is_replaced), T(schedules_run_once_an_interval), T(starts_without_a_database),
     };

@@ -45,6 +45,9 @@ delete from job_limit where environment = $1
 select (select count(*) from job_ready where due), (select count(*) from job_ready where not due),
        (select count(*) from job_lease), (select count(*) from job where dead_at is not null)
 
+-- name: job_forget_dead
+delete from job where id in (select id from job where dead_at < clock_timestamp() - interval '90 days' order by dead_at limit 1000)
+
 -- name: job_list
 select job_json(j), j.id from job j
  where ($1::text is null
