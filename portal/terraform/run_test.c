@@ -167,6 +167,40 @@ static void errors_have_a_place(void **state)
     testrun_free(t);
 }
 
+/* The root module lies deep in its repository and calls a module beside it; a file and an error of that module are found where they are. */
+static void modules_beside_the_root(void **state)
+{
+    (void)state;
+    struct testrun *t = testrun_new();
+    TESTRUN_NEED_ENGINE(t);
+    for (size_t i = 0; i < t->n_engines; i++) {
+        struct tf_result r;
+        struct err e = ERR_INIT;
+        for (int broken = 0; broken < 2; broken++) {
+            struct tf_dir *d;
+            assert_int_equal(tf_dir_new(t->runs, "deep", &d, &e), 0);
+            const char *m = tf_dir_modules(d), *root = arena_printf(t->a, "%s/paths/db", m), *beside = arena_printf(t->a, "%s/modules/name", m);
+            assert_int_equal(fs_mkdirs(root, 0700, &e) | fs_mkdirs(beside, 0700, &e), 0);
+            testrun_write(root, "main.tf", "module \"name\" {\n  source = \"../../modules/name\"\n  from = \"x\"\n}\noutput \"name\" {\n  value = \"${module.name.full}${file(\"${path.module}/tail\")}\"\n}\n");
+            testrun_write(root, "tail", "-tail");
+            testrun_write(beside, "main.tf", arena_printf(t->a, "variable \"from\" {}\noutput \"full\" {\n  value = \"<${var.%s}>\"\n}\n", broken ? "missing" : "from"));
+            struct tf_spec s = testrun_spec(t, i, TF_PLAN, NULL);
+            s.providers = NULL;
+            s.n_providers = 0;
+            s.workdir = "paths/db";
+            int rc = tf_run(d, &s, t->a, &r, &e);
+            tf_dir_free(d, true);
+            assert_int_equal(rc, 0);
+            assert_int_equal(r.ok, !broken);
+            if (broken)
+                assert_non_null(strstr(r.diagnostics[0].file, "modules/name/main.tf"));
+            else
+                assert_non_null(strstr(r.plan_read.masked, "<x>-tail"));
+        }
+    }
+    testrun_free(t);
+}
+
 /* A failing CREATE ROLE whose message carries the password, and the state so far is kept. */
 static void failed_apply_keeps_its_state(void **state)
 {
@@ -439,7 +473,7 @@ static void runs_side_by_side(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(life_of_a_role), cmocka_unit_test(stale_plan_is_refused), cmocka_unit_test(errors_have_a_place),
+        cmocka_unit_test(life_of_a_role), cmocka_unit_test(stale_plan_is_refused), cmocka_unit_test(errors_have_a_place), cmocka_unit_test(modules_beside_the_root),
         cmocka_unit_test(failed_apply_keeps_its_state), cmocka_unit_test(import_finds_what_is_there_and_names_what_is_not),
         cmocka_unit_test(cancel_ends_a_plan_but_no_apply), cmocka_unit_test(run_does_not_begin_without_its_record_or_its_tools),
         cmocka_unit_test(store_that_says_no_ends_the_run), cmocka_unit_test(folder_forgets), cmocka_unit_test(runs_side_by_side),
