@@ -5,6 +5,7 @@
 #   SOMA_PG_BIN           PostgreSQL's programs (initdb, pg_ctl, pgbench; psql is on PATH)
 #   SOMA_TOFU, SOMA_TERRAFORM   the engines; SOMA_TERRAFORM is empty where there is none
 #   SOMA_PROVIDER_MIRROR  unpacked provider mirror
+#   SOMA_TEST_ENGINES, SOMA_TEST_PROVIDERS, SOMA_TEST_PYTHON   the same for unit tests, and the Python with these packages
 #   SOMA_EXPORTER, SOMA_PROMETHEUS   prometheus-postgres-exporter and prometheus
 #   TMPDIR                a folder that goes at the end, with every process that still names it
 # and on PATH the programs of tests/requirements.txt.
@@ -43,10 +44,14 @@ enter_test_room() {
     : >"$totals"
     export TMPDIR=$room
     export SOMA_PG_BIN SOMA_TOFU SOMA_TERRAFORM SOMA_PROVIDER_MIRROR SOMA_EXPORTER SOMA_PROMETHEUS
+    export SOMA_TEST_ENGINES SOMA_TEST_PROVIDERS SOMA_TEST_PYTHON
     SOMA_PG_BIN=$(postgres_bin)
     SOMA_TOFU=$(tofu_program)
     SOMA_TERRAFORM=$(terraform_program || true)
     SOMA_PROVIDER_MIRROR=$(provider_mirror)
+    SOMA_TEST_ENGINES=$SOMA_TERRAFORM:$SOMA_TOFU
+    SOMA_TEST_PROVIDERS=$SOMA_PROVIDER_MIRROR
+    SOMA_TEST_PYTHON=$venv/bin/python
     SOMA_EXPORTER=$(server_program prometheus-postgres-exporter)
     SOMA_PROMETHEUS=$(server_program prometheus)
     export PATH=$venv/bin:$PATH:$SOMA_PG_BIN
