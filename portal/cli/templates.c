@@ -135,8 +135,8 @@ static int run_repositories(struct cli *c, struct err *e)
     return code;
 }
 
-/* Waits until the repository was read. The exit status tells whether all in it is in order. */
-static int wait_for(struct cli *c, const char *name, struct err *e)
+/* Waits until the repository was read; *ret is its document. */
+static int wait_for(struct cli *c, const char *name, json_t **ret, struct err *e)
 {
     for (int64_t until = clock_mono_ms() + WAIT_MS;;) {
         JSON_AUTO repository = NULL;
@@ -145,13 +145,19 @@ static int wait_for(struct cli *c, const char *name, struct err *e)
             return code;
         const char *state = json_string_value(json_object_get(repository, "state"));
         if (!state || strcmp(state, "refreshing") != 0) {
-            print_repository(c, repository);
-            return json_integer_value(json_object_get(repository, "problem_count")) ? EXIT_FAILED : EXIT_DONE;
+            *ret = json_incref(repository);
+            return 0;
         }
         if (clock_mono_ms() > until)
             return err_set(e, ERR_TIMEOUT, "%s was not read within %d minutes; `soma templates repositories %s` looks again", name, WAIT_MS / 60000, name);
         clock_sleep_ms(300);
     }
+}
+
+/* Whether all in it is in order. */
+static int exit_of(const json_t *repository)
+{
+    return json_integer_value(json_object_get(repository, "problem_count")) ? EXIT_FAILED : EXIT_DONE;
 }
 
 /* ---- add ---- */
@@ -262,12 +268,16 @@ static int run_add(struct cli *c, struct err *e)
     const char *webhook = json_string_value(output_at(made, "webhook.url"));
     if (webhook && *webhook == '/')
         json_object_set_new(json_object_get(made, "webhook"), "url", json_sprintf("%s%s", c->profile.url, webhook));
-    output_document(&c->out, repository_fields, made);
+    JSON_AUTO read = NULL;
+    if (args_has(a, "wait") && (code = wait_for(c, name, &read, e)))
+        return code;
+    if (read) /* as it is now, and the webhook, which is told of this once */
+        json_object_update(made, read);
+    print_repository(c, made);
     output_note("The webhook's secret is shown this once.");
-    if (args_has(a, "wait"))
-        return wait_for(c, name, e);
-    output_note("The repository is being read; `soma templates repositories %s` tells what is in it, and what is wrong.", name);
-    return EXIT_DONE;
+    if (!read)
+        output_note("The repository is being read; `soma templates repositories %s` tells what is in it, and what is wrong.", name);
+    return read ? exit_of(read) : EXIT_DONE;
 }
 
 static int run_remove(struct cli *c, struct err *e)
@@ -278,31 +288,58 @@ static int run_remove(struct cli *c, struct err *e)
     return code;
 }
 
-static int refresh_one(struct cli *c, const char *name, struct err *e)
+/* *ret is the document as the server has it, or with --wait as it was read. */
+static int refresh_one(struct cli *c, const char *name, json_t **ret, struct err *e)
 {
-    int code = cli_send(c, "POST", client_path(c->arena, "/api/v1/templates/repositories/{}/refresh", name), NULL, "", NULL, e);
-    if (code)
-        return code;
+    const char *path = client_path(c->arena, "/api/v1/templates/repositories/{}/refresh", name);
+    if (!args_has(&c->args, "wait"))
+        return cli_send(c, "POST", path, NULL, "", ret, e);
+    int code = cli_send(c, "POST", path, NULL, "", NULL, e);
+    return code ? code : wait_for(c, name, ret, e);
+}
+
+static void tell_refreshed(struct cli *c, const json_t *repository)
+{
+    if (c->out.format != OUTPUT_TABLE)
+        return;
     if (args_has(&c->args, "wait"))
-        return wait_for(c, name, e);
-    output_note("The repository %s is being read again.", name);
-    return EXIT_DONE;
+        print_repository(c, repository);
+    else
+        output_note("The repository %s is being read again.", json_string_value(json_object_get(repository, "name")));
+}
+
+static int refresh_all(struct cli *c, const json_t *repositories, json_t *items, struct err *e)
+{
+    size_t i;
+    json_t *one;
+    int worst = EXIT_DONE;
+    json_array_foreach((json_t *)(uintptr_t)repositories, i, one) {
+        json_t *read = NULL;
+        int code = refresh_one(c, json_string_value(json_object_get(one, "name")), &read, e);
+        if (code)
+            return code;
+        json_array_append_new(items, read);
+        tell_refreshed(c, read);
+        if (args_has(&c->args, "wait") && exit_of(read))
+            worst = EXIT_FAILED;
+    }
+    return worst;
 }
 
 static int run_refresh(struct cli *c, struct err *e)
 {
+    JSON_AUTO list = NULL;
+    JSON_AUTO done = json_pack("{s:[]}", "items");
+    int code = 0;
     if (c->args.n_words)
-        return refresh_one(c, args_word(&c->args, 0), e);
-    JSON_AUTO doc = NULL;
-    int worst = EXIT_DONE, code = cli_list(c, "/api/v1/templates/repositories", &doc, e);
-    size_t i;
-    json_t *repository;
-    json_array_foreach(json_object_get(doc, "items"), i, repository) {
-        if (code >= 0)
-            code = refresh_one(c, json_string_value(json_object_get(repository, "name")), e);
-        worst = code > worst ? code : worst;
-    }
-    return code < 0 ? code : worst;
+        list = json_pack("{s:[{s:s}]}", "items", "name", args_word(&c->args, 0));
+    else
+        code = cli_list(c, "/api/v1/templates/repositories", &list, e);
+    if (!code)
+        code = refresh_all(c, json_object_get(list, "items"), json_object_get(done, "items"), e);
+    if (code >= 0 && c->out.format != OUTPUT_TABLE)
+        output_raw(&c->out, c->args.n_words ? json_array_get(json_object_get(done, "items"), 0) : done);
+    return code;
 }
 
 /* ---- check ---- */
