@@ -1,5 +1,6 @@
 #include "portal/node.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,20 @@ int node_configure(struct node *n, int *argc, char **argv, struct err *e)
     return r ? r : config_load_flags(n->config, argc, argv, e);
 }
 
+/* Both roles start at once on a new data folder: whoever links first has made the identity, the other reads it. */
+static int make_identity(const char *path, struct err *e)
+{
+    char id[ID_LEN + 1], own[560], line[ID_LEN + 2];
+    id_new(id);
+    snprintf(own, sizeof own, "%s.%d", path, getpid());
+    int n = snprintf(line, sizeof line, "%s\n", id);
+    int r = fs_write_atomic(own, line, (size_t)n, 0600, e);
+    if (!r && link(own, path) && errno != EEXIST)
+        r = err_errno(e, ERR_IO, errno, "cannot create %s", path);
+    unlink(own);
+    return r;
+}
+
 /* A node is its data folder: a worker that comes back under the same id puts its own left-overs in order. */
 static int read_identity(struct node *n, const char *data_dir, struct err *e)
 {
@@ -74,11 +89,9 @@ static int read_identity(struct node *n, const char *data_dir, struct err *e)
     snprintf(path, sizeof path, "%s/node_id", data_dir);
     int r = fs_read(path, 64, &text, e);
     if (r == ERR_NOT_FOUND) {
-        char id[ID_LEN + 1];
-        id_new(id);
-        buf_clear(&text);
-        buf_printf(&text, "%s\n", id);
-        r = fs_write_atomic(path, text.data, text.len, 0600, e);
+        r = make_identity(path, e);
+        if (!r)
+            r = fs_read(path, 64, &text, e);
     }
     if (r)
         return r;

@@ -84,6 +84,20 @@ static void write_fields(const struct err *e, struct buf *out)
     buf_char(out, ']');
 }
 
+/* The path is decoded by now; as a reference it is encoded again. */
+static void add_instance(struct buf *out, const char *path)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/!$&'()*+,;=:@";
+    BUF_AUTO encoded = BUF_INIT;
+    for (const unsigned char *p = (const unsigned char *)path; *p; p++) {
+        if (strchr(plain, *p))
+            buf_char(&encoded, (char)*p);
+        else
+            buf_printf(&encoded, "%%%02X", *p);
+    }
+    buf_json_kv(out, "instance", buf_cstr(&encoded));
+}
+
 void problem_write(int status, const char *slug, const struct err *e, const char *request_id, const char *instance, struct buf *out)
 {
     char type[80], title[64];
@@ -96,7 +110,7 @@ void problem_write(int status, const char *slug, const struct err *e, const char
     /* What went wrong inside is for the log; the trace id leads there. */
     buf_json_kv(out, "detail", status == 500 ? "Something failed on our side. The trace id names it in the node's log." : e->msg);
     if (instance)
-        buf_json_kv(out, "instance", instance);
+        add_instance(out, instance);
     if (request_id)
         buf_json_kv(out, "trace_id", request_id);
     if (e->link[0])
