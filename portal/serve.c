@@ -15,6 +15,7 @@
 #include "portal/loop/loop.h"
 #include "portal/monitoring/monitoring.h"
 #include "portal/node.h"
+#include "portal/provision/cache.h"
 #include "portal/provision/gates.h"
 #include "portal/provision/provision.h"
 #include "portal/templates/templates.h"
@@ -29,6 +30,7 @@ struct serve {
     struct cluster *cluster;
     struct auth *auth;
     struct http_server *api, *health;
+    struct read_cache *reads;
 };
 
 static void access_line(struct http_req *r, int status, size_t bytes, int64_t duration_us)
@@ -55,8 +57,8 @@ static int is_ready(void *user, struct err *e)
     return metrics_ready(e);
 }
 
-static const struct http_builtin builtin = {.openapi = openapi_json, .openapi_len = sizeof openapi_json - 1, .docs = docs_html, .docs_len = sizeof docs_html - 1,
-                                            .docs_csp = docs_csp, .version = SOMA_VERSION, .ready = is_ready, .root = true};
+static const struct http_builtin builtin = {.openapi = openapi_json, .openapi_len = sizeof openapi_json - 1, .docs = apidocs_html, .docs_len = sizeof apidocs_html - 1,
+                                            .docs_csp = APIDOCS_CSP, .version = SOMA_VERSION, .ready = is_ready, .root = true};
 
 /* Each route is described, each description has its route: else what clients are made from would lie. */
 static int check_document(struct http_server *api, struct err *e)
@@ -87,6 +89,22 @@ static int open_api(struct serve *s, struct err *e)
     return http_server_start(s->api, e);
 }
 
+/* Reads are kept only while this process hears of every write. */
+static bool hears_events(void *arg)
+{
+    return cluster_ready(((struct serve *)arg)->cluster);
+}
+
+static void on_event(const struct event *ev, void *arg)
+{
+    provision_cache_event(((struct serve *)arg)->reads, ev);
+}
+
+static void woken(const char *topic, void *arg)
+{
+    provision_cache_woken(((struct serve *)arg)->reads, topic);
+}
+
 static int open_all(struct serve *s, struct err *e)
 {
     struct node *n = s->n;
@@ -100,7 +118,8 @@ static int open_all(struct serve *s, struct err *e)
     struct auth_options auth = {.db = n->db};
     auth_options_from_config(c, &auth);
     struct cluster_options cluster = {.db = n->db, .conninfo = config_str(c, "database"), .node_id = n->id, .name = n->name, .role = "serve", .version = SOMA_VERSION,
-                                      .streams = s->streams};
+                                      .streams = s->streams, .woken = woken, .on_event = on_event, .arg = s};
+    s->reads = read_cache_new(hears_events, s);
     r = auth_new(&auth, &s->auth, e);
     if (!r)
         r = cluster_start(&cluster, &s->cluster, e);
@@ -111,7 +130,7 @@ static int open_all(struct serve *s, struct err *e)
     monitoring_set_db(n->db);
     jobs_set_db(n->db);
     gates_register_builtin();
-    provision_configure(&(struct provision_options){.db = n->db, .cluster = s->cluster, .node_id = n->id});
+    provision_configure(&(struct provision_options){.db = n->db, .cluster = s->cluster, .node_id = n->id, .reads = s->reads});
     r = open_api(s, e);
     metrics_configure(n, s->api, NULL, s->cluster);
     return r ? r : metrics_listen(config_str(c, "metrics_listen"), &s->health, e);
@@ -123,6 +142,7 @@ static void close_all(struct serve *s)
     http_server_free(s->health);
     http_openapi_free();
     cluster_stop(s->cluster);
+    read_cache_free(s->reads);
     auth_free(s->auth);
     streams_free(s->streams);
     if (s->loop)

@@ -249,6 +249,8 @@ static int outputs_body(struct db_conn *c, void *arg, struct err *e)
     }
     if (!r)
         r = db_run(c, Q_SERVICE_SET_OUTPUTS, NULL, e, db_text(id), db_text(text.data), db_bytes(sealed.data, sealed.len), db_int(db_i64(row, 0, 0)), db_int(k->resources));
+    if (!r)
+        r = service_changed(c, k->s->order->name, k->s->order->team, "outputs", e);
     buf_wipe(&plain);
     json_decref(shown);
     json_decref(secret);
@@ -258,7 +260,9 @@ static int outputs_body(struct db_conn *c, void *arg, struct err *e)
 static int resources_body(struct db_conn *c, void *arg, struct err *e)
 {
     struct keep *k = arg;
-    return db_run(c, Q_SERVICE_SET_RESOURCES, NULL, e, db_text(k->s->order->service_id), db_int(k->resources));
+    const struct order *o = k->s->order;
+    int r = db_run(c, Q_SERVICE_SET_RESOURCES, NULL, e, db_text(o->service_id), db_int(k->resources));
+    return r ? r : service_changed(c, o->name, o->team, "resources", e);
 }
 
 static bool same_tools(const struct run_setup *s, const struct saved *saved)

@@ -35,18 +35,40 @@ int order_move(struct db_conn *c, const char *id, const char *team, const char *
     return order_event(c, id, team, "order.state", data.data, e);
 }
 
-int service_move(struct db_conn *c, const char *id, const char *name, const char *team, const char *state, const char *reason, const char *order, struct err *e)
+static int service_event(struct db_conn *c, const char *name, const char *team, const char *type, const char *data, struct err *e)
 {
-    int r = db_run(c, Q_SERVICE_SET_STATE, NULL, e, db_text(id), db_text(state), db_text(reason ? reason : ""), db_text(order));
-    if (r)
-        return r;
+    char entity[64];
+    snprintf(entity, sizeof entity, "service:%s", name);
+    return events_append(c, entity, team, type, data, e);
+}
+
+static int service_state_event(struct db_conn *c, const char *name, const char *team, const char *state, const char *reason, const char *order, struct err *e)
+{
     BUF_AUTO data = BUF_INIT;
     buf_char(&data, '{');
     buf_json_kv(&data, "state", state);
     buf_json_kv(&data, "reason", reason ? reason : "");
     buf_json_kv(&data, "order", order);
     buf_char(&data, '}');
-    char entity[64];
-    snprintf(entity, sizeof entity, "service:%s", name);
-    return events_append(c, entity, team, "service.state", data.data, e);
+    return service_event(c, name, team, "service.state", data.data, e);
+}
+
+int service_created(struct db_conn *c, const char *name, const char *team, const char *order, struct err *e)
+{
+    return service_state_event(c, name, team, "creating", "", order, e);
+}
+
+int service_move(struct db_conn *c, const char *id, const char *name, const char *team, const char *state, const char *reason, const char *order, struct err *e)
+{
+    int r = db_run(c, Q_SERVICE_SET_STATE, NULL, e, db_text(id), db_text(state), db_text(reason ? reason : ""), db_text(order));
+    return r ? r : service_state_event(c, name, team, state, reason, order, e);
+}
+
+int service_changed(struct db_conn *c, const char *name, const char *team, const char *what, struct err *e)
+{
+    BUF_AUTO data = BUF_INIT;
+    buf_char(&data, '{');
+    buf_json_kv(&data, "what", what);
+    buf_char(&data, '}');
+    return service_event(c, name, team, "service.changed", data.data, e);
 }

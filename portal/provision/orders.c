@@ -139,7 +139,9 @@ static int insert_service(struct db_conn *c, struct accept *a, struct err *e)
     r = db_run(c, Q_SERVICE_INSERT, NULL, e, db_text(a->service), db_text(a->name), db_text(a->template), db_text(a->template_version), db_text(a->environment),
                db_text(a->team), db_text(a->r->who->person_name), db_text(a->cost_centre), db_text(a->parameters_text), db_text(a->tags_text), db_text(a->order),
                db_bytes(sealed.data, sealed.len));
-    return r == ERR_CONFLICT ? name_taken(e, a->name) : r;
+    if (r)
+        return r == ERR_CONFLICT ? name_taken(e, a->name) : r;
+    return service_created(c, a->name, a->team, a->order, e);
 }
 
 /* A destroy takes everything from the service. */
@@ -270,6 +272,7 @@ int orders_create(struct http_req *r, struct err *e)
     int x = strcmp(a.kind, "destroy") ? prepare_create(&a, e) : 0;
     if (!x)
         x = db_tx(provision_get()->db, accept_tx, &a, e);
+    services_forget(a.name);
     json_decref(a.parameters);
     templates_version_done(&a.version);
     if (x)
@@ -395,6 +398,7 @@ int orders_cancel(struct http_req *r, struct err *e)
 {
     struct decide d = {.r = r, .id = http_param(r, "id")};
     int x = db_tx(provision_get()->db, cancel_tx, &d, e);
+    services_forget(d.name);
     if (x)
         return x;
     cluster_poke(provision_get()->cluster);
@@ -452,6 +456,7 @@ int orders_decide(struct http_req *r, struct err *e)
     const char *comment = text_of(r->json, "comment");
     struct decide d = {.r = r, .id = http_param(r, "id"), .decision = text_of(r->json, "decision"), .comment = comment ? comment : ""};
     int x = db_tx(provision_get()->db, decide_tx, &d, e);
+    services_forget(d.name);
     if (x)
         return x;
     cluster_poke(provision_get()->cluster);

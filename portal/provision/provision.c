@@ -1,5 +1,7 @@
 #include "portal/provision/provision.h"
 
+#include <string.h>
+
 #include "portal/provision/provision_private.h"
 
 static struct provision_options options;
@@ -12,6 +14,18 @@ void provision_configure(const struct provision_options *o)
 const struct provision_options *provision_get(void)
 {
     return &options;
+}
+
+void provision_cache_event(struct read_cache *reads, const struct event *ev)
+{
+    if (!strncmp(ev->entity, "service:", 8))
+        read_cache_drop(reads, ev->entity);
+}
+
+void provision_cache_woken(struct read_cache *reads, const char *topic)
+{
+    if (strcmp(topic, "jobs")) /* events were lost, or the database is another */
+        read_cache_clear(reads);
 }
 
 const struct secrets_column provision_secrets[] = {

@@ -8,6 +8,7 @@
 #include "portal/db/db.h"
 #include "portal/http/http.h"
 #include "portal/jobs/jobs.h"
+#include "portal/provision/cache.h"
 #include "portal/secrets/secrets.h"
 #include <stdbool.h>
 
@@ -15,6 +16,7 @@ struct provision_options {
     struct db *db;
     struct cluster *cluster;       /* pokes after commits; its streams */
     const char *node_id;
+    struct read_cache *reads;      /* serve only; NULL: every read asks the database */
     /* work only */
     const char *runs_dir;          /* run folders, kept short: unix sockets lie below */
     const char *engine;            /* path or name of tofu / terraform */
@@ -30,6 +32,9 @@ extern const struct secrets_column provision_secrets[]; /* for rotation */
 
 /* Once at start of a process; the strings are borrowed for its life. */
 void provision_configure(const struct provision_options *o);
+/* For the cluster's hooks of the process that has the cache: what an event or a topic makes of it. Thread: the cluster's. */
+void provision_cache_event(struct read_cache *reads, const struct event *ev);
+void provision_cache_woken(struct read_cache *reads, const char *topic);
 
 /* What this node left behind when its worker died: waits for the leashes, stores last states and journals, then lets the orders' jobs be
  * taken over. Work role; `at_start` before jobs_start, then every few seconds: a leash may need its time. Returns how many runs were swept, or an error. Thread: main. */

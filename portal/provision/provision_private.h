@@ -26,6 +26,8 @@ int orders_cancel(struct http_req *r, struct err *e);
 int orders_decide(struct http_req *r, struct err *e);
 int orders_events(struct http_req *r, struct err *e);
 int all_events(struct http_req *r, struct err *e);
+/* This process wrote the service, or may have: reads see it from now on. After the transaction, whatever its end. Takes NULL. */
+void services_forget(const char *name);
 int services_list(struct http_req *r, struct err *e);
 int services_show(struct http_req *r, struct err *e);
 int services_outputs(struct http_req *r, struct err *e);
@@ -41,6 +43,9 @@ int order_move(struct db_conn *c, const char *id, const char *team, const char *
 /* The service's new state, with its event. order NULL keeps the current one. */
 int service_move(struct db_conn *c, const char *id, const char *name, const char *team, const char *state, const char *reason, const char *order,
                  struct err *e);
+/* Events of a service's row that changed without a move: they tell who keeps it in memory. In the same transaction. `what`: "outputs", "resources", "warning". */
+int service_created(struct db_conn *c, const char *name, const char *team, const char *order, struct err *e);
+int service_changed(struct db_conn *c, const char *name, const char *team, const char *what, struct err *e);
 int order_event(struct db_conn *c, const char *order_id, const char *team, const char *type, const char *data, struct err *e);
 
 /* ---- road.c ---- */

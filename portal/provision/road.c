@@ -214,6 +214,8 @@ static int warn_body(struct db_conn *c, void *arg, struct err *e)
     buf_json_kv(&data, "message", w->text);
     buf_char(&data, '}');
     int r = db_run(c, Q_SERVICE_SET_WARNING, NULL, e, db_text(w->o->service_id), db_text(w->text));
+    if (!r)
+        r = service_changed(c, w->o->name, w->o->team, "warning", e);
     return r ? r : order_event(c, w->o->id, w->o->team, "order.warning", data.data, e);
 }
 

@@ -7,6 +7,8 @@
 #include "portal/secrets/secrets.h"
 #include "provision_queries.h"
 
+#define ENTITY_MAX 64
+
 int services_list(struct http_req *r, struct err *e)
 {
     DB_CONN_AUTO c = NULL;
@@ -27,9 +29,28 @@ static int no_service(struct err *e, const char *name)
     return err_set(e, ERR_NOT_FOUND, "there is no service `%.64s` that you may see; `soma services list` shows those that you may", name);
 }
 
-int services_show(struct http_req *r, struct err *e)
+/* The entity of the event log. Names that no service can have are cut to a length that no kept entity has. */
+static const char *entity_of(const char *name, char out[ENTITY_MAX])
 {
-    const char *name = http_param(r, "name");
+    snprintf(out, ENTITY_MAX, "service:%s", name);
+    return out;
+}
+
+void services_forget(const char *name)
+{
+    char entity[ENTITY_MAX];
+    if (name && provision_get()->reads)
+        read_cache_drop(provision_get()->reads, entity_of(name, entity));
+}
+
+static int reply_service(struct http_req *r, const struct cache_entry *s)
+{
+    return http_etag(r, s->etag) ? 0 : http_reply(r, 200, "application/json", s->body, s->len);
+}
+
+static int read_service(struct http_req *r, const char *name, const char *entity, const struct cache_mark *mark, struct err *e)
+{
+    struct read_cache *reads = provision_get()->reads;
     DB_CONN_AUTO c = NULL;
     DB_RESULT_AUTO row = NULL;
     int x = db_take(provision_get()->db, &c, e);
@@ -41,7 +62,21 @@ int services_show(struct http_req *r, struct err *e)
         return no_service(e, name);
     char etag[80];
     snprintf(etag, sizeof etag, "%.36s-%s", db_str(row, 0, 3), db_str(row, 0, 2));
-    return http_etag(r, etag) ? 0 : http_reply(r, 200, "application/json", db_str(row, 0, 0), strlen(db_str(row, 0, 0)));
+    struct cache_entry s = {.key = entity, .team = db_str(row, 0, 1), .etag = etag, .body = db_str(row, 0, 0), .len = strlen(db_str(row, 0, 0))};
+    if (reads)
+        read_cache_put(reads, mark, &s);
+    return reply_service(r, &s);
+}
+
+/* Whoever may not see a service goes the way of a service that is not there: not even the time that it takes tells the two apart. */
+int services_show(struct http_req *r, struct err *e)
+{
+    struct read_cache *reads = provision_get()->reads;
+    const char *name = http_param(r, "name");
+    char entity[ENTITY_MAX];
+    struct cache_mark mark = {0};
+    CACHE_ENTRY_AUTO s = reads ? read_cache_get(reads, entity_of(name, entity), &mark) : NULL;
+    return s && auth_has(r->who, ROLE_VIEWER, s->team) ? reply_service(r, s) : read_service(r, name, entity, &mark, e);
 }
 
 static int reply_outputs(struct http_req *r, const json_t *outputs)

@@ -33,7 +33,7 @@ update service set outputs = $2::jsonb, sealed_outputs = $3, outputs_version = $
 -- name: service_outputs_version
 select outputs_version + 1 from service where id = $1
 -- name: service_set_resources
-update service set resources = $2 where id = $1
+update service set resources = $2, version = version + 1 where id = $1
 -- name: service_set_warning
 update service set warning = $2, version = version + 1 where id = $1
 -- name: state_put
