@@ -183,23 +183,27 @@ static int on_progress(const git_indexer_progress *p, void *arg)
 
 /* ---- the mirror ---- */
 
-/* Counts the packs; removes what an interrupted fetch left. */
-static int sweep_packs(const char *mirror)
+/* Removes what an interrupted fetch left. False when the mirror has grown so that it is better made anew: too many packs, or too much in them. */
+static bool sweep_packs(const struct helper_request *r)
 {
     BUF_AUTO path = BUF_INIT;
-    buf_printf(&path, "%s/objects/pack", mirror);
+    buf_printf(&path, "%s/objects/pack", r->mirror);
     DIR *dir = opendir(path.data);
     int packs = 0;
+    int64_t bytes = 0;
     for (struct dirent *d; dir && (d = readdir(dir));) {
         const char *dot = strrchr(d->d_name, '.');
-        if (dot && strcmp(dot, ".pack") == 0)
+        struct stat st;
+        if (dot && strcmp(dot, ".pack") == 0) {
             packs++;
-        else if (d->d_name[0] != '.' && !(dot && strcmp(dot, ".idx") == 0))
+            bytes += fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_size : 0;
+        } else if (d->d_name[0] != '.' && !(dot && strcmp(dot, ".idx") == 0)) {
             unlinkat(dirfd(dir), d->d_name, 0);
+        }
     }
     if (dir)
         closedir(dir);
-    return packs;
+    return packs <= PACKS_MAX && bytes <= 2 * r->bytes;
 }
 
 /* Opens or makes the mirror and holds its lock until this process ends. */
@@ -212,7 +216,7 @@ static int open_mirror(const struct helper_request *r, git_repository **ret, str
         return err_errno(e, ERR_IO, errno, "cannot make %s", lock.data);
     if (flock(fd, LOCK_EX) != 0)
         return err_errno(e, ERR_IO, errno, "cannot lock %s", lock.data);
-    if (sweep_packs(r->mirror) > PACKS_MAX && fs_remove_tree(r->mirror, e) != 0)
+    if (!sweep_packs(r) && fs_remove_tree(r->mirror, e) != 0)
         return e->code;
     if (git_repository_open_ext(ret, r->mirror, GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE, NULL) == 0)
         return 0;
@@ -374,7 +378,7 @@ static int open_remote(const struct helper_request *r, git_repository **ret, git
         return 0;
     }
     git_repository_free(repo);
-    sweep_packs(r->mirror);
+    sweep_packs(r);
     return rc;
 }
 

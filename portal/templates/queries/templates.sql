@@ -52,7 +52,7 @@ update template_repository
        problem = $3, commit_id = coalesce($4, commit_id), checked = case when requested_at > $2::timestamptz then null else coalesce($5, checked) end,
        failures = case when $3::text is null then 0 else failures + 1 end,
        refreshed_at = clock_timestamp(),
-       next_at = clock_timestamp() + make_interval(secs => $6::float8 * case when $3::text is null then 1 else least(power(2, least(failures, 10)), 60) end)
+       next_at = clock_timestamp() + make_interval(secs => $6::float8 * case when $3::text is null then 1 else least(power(2, least(failures, 10)), 15) end)
  where name = $1
 
 -- name: repositories_due
