@@ -63,7 +63,6 @@ static int open_stream(struct http_req *r, const char *entity, const char *team,
     /* From here on the answer has begun: what fails now ends the stream. */
     if (cluster_subscribe(provision_get()->cluster, s, &sub, NULL))
         stream_close(s);
-    stream_unref(s);
     return 0;
 }
 
