@@ -47,6 +47,8 @@ resource "aws_sqs_queue" "this" {
   message_retention_seconds  = local.seconds
   receive_wait_time_seconds  = 20
   sqs_managed_sse_enabled    = true
+
+  redrive_policy = var.dead_letter ? jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead[0].arn, maxReceiveCount = 5 }) : null
 }
 
 resource "aws_sqs_queue" "dead" {
@@ -55,11 +57,4 @@ resource "aws_sqs_queue" "dead" {
   fifo_queue                = var.fifo
   message_retention_seconds = 14 * 24 * 60 * 60
   sqs_managed_sse_enabled   = true
-}
-
-# Apart from the queue, since this resource compares policies by meaning and not by their blanks.
-resource "aws_sqs_queue_redrive_policy" "this" {
-  count          = var.dead_letter ? 1 : 0
-  queue_url      = aws_sqs_queue.this.url
-  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead[0].arn, maxReceiveCount = 5 })
 }
