@@ -407,7 +407,7 @@ int check_source(struct template_source *s, const char *below, struct arena *a, 
     int rc = 0;
     for (size_t i = 0; i < c.n_templates && rc == 0; i++)
         rc = check_one(&c, &c.templates[i], source_find(s, c.templates[i].manifest_path), e);
-    if (rc == 0)
+    if (rc == 0 && s->committed)
         rc = check_surroundings(s, below, c.taken, ret, e);
     if (rc != 0) {
         check_done(ret);

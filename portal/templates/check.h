@@ -41,7 +41,7 @@ struct check {
 int check_source(struct template_source *s, const char *below, struct arena *a, struct check *ret, struct err *e);
 void check_done(struct check *c);
 
-/* surroundings.c: what lies beside the golden paths. Nothing there keeps one from being published, but what no honest repository holds is told: links
+/* surroundings.c: what lies beside the golden paths of a commit. Nothing there keeps one from being published, but what no honest repository holds is told: links
  * that lead in a circle or out, submodules, enormous files. `taken` marks the entries that were judged already. */
 int check_surroundings(struct template_source *s, const char *below, const unsigned char *taken, struct check *c, struct err *e);
 

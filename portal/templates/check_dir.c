@@ -63,7 +63,7 @@ static int check_folder(const char *dir, struct template_report *r, struct err *
     find_root(full, root);
     const char *below = full + strlen(root);
     below += *below == '/';
-    int rc = source_open_dir(root, r->arena, &s, e);
+    int rc = source_open_dir(root, below, r->arena, &s, e);
     if (rc != 0)
         return rc;
     rc = check_source(&s, below, r->arena, &c, e);

@@ -335,21 +335,15 @@ static void shared_modules_are_reached_within_the_work_tree(void **state)
     expect("../modules/naming/main.tf", 1, "http");
 }
 
-static void surroundings_are_told(void **state)
+static void what_lies_beside_does_not_matter_before_a_push(void **state)
 {
     (void)state;
     struct err e = ERR_INIT;
     struct template_report r;
-    testgit_run(base, "ln -s . circle; ln -s b a; ln -s a b; ln -s /etc out; ln -s db/main.tf fine; truncate -s 1G huge");
+    testgit_run(base, "git init -q .; ln -s . circle; ln -s /etc out; truncate -s 1G huge; mkdir -p .cache/x node_modules/y; cp -r db .cache/x/z");
+    good_one_is_in_order(NULL);
     assert_int_equal(templates_check_dir(base, &r, &e), 0);
-    assert_int_equal(r.n_names, 1);
-    assert_true(has_finding(&r, "circle", 0, "circle"));
-    assert_true(has_finding(&r, "a", 0, "circle"));
-    assert_true(has_finding(&r, "b", 0, "circle"));
-    assert_true(has_finding(&r, "out", 0, "out of the repository"));
-    assert_true(has_finding(&r, "huge", 0, "1024 MiB"));
-    assert_true(has_finding(&r, "", 0, "1024 MiB"));
-    assert_int_equal(r.n_findings, 6);
+    assert_int_equal(r.n_manifests, 2);
     templates_report_done(&r);
 }
 
@@ -373,7 +367,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         each_anew(good_one_is_in_order), each_anew(broken_manifests_name_their_line), each_anew(broken_modules_name_their_line), each_anew(hostile_files_are_named),
         each_anew(limits_are_kept), each_anew(broken_files_of_monitoring_are_named), each_anew(one_broken_does_not_hide_others),
-        each_anew(shared_modules_are_reached_within_the_work_tree), each_anew(surroundings_are_told), each_anew(no_golden_path_is_an_error),
+        each_anew(shared_modules_are_reached_within_the_work_tree), each_anew(what_lies_beside_does_not_matter_before_a_push), each_anew(no_golden_path_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct pieces p = {{{"main.tf", text + module, module_len}, {"rules.yaml", text + rules, len - rules}, {"template.yaml", text, manifest_len}}};
     const struct source_entry entries[] = {
         {p.items[0].path, SOURCE_FILE, (int64_t)p.items[0].len}, {p.items[1].path, SOURCE_FILE, (int64_t)p.items[1].len}, {p.items[2].path, SOURCE_FILE, (int64_t)p.items[2].len}};
-    struct template_source source = {entries, 3, read_piece, &p};
+    struct template_source source = {entries, 3, read_piece, &p, true};
     struct err e = ERR_INIT;
     struct check check;
     struct arena *a = arena_new();

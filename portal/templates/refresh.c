@@ -26,7 +26,7 @@ static struct template_source snapshot_source(struct git_snapshot *snapshot, str
     for (size_t i = 0; i < n; i++)
         list[i] = (struct source_entry){entries[i].path,
                                         entries[i].kind == GIT_FILE ? SOURCE_FILE : entries[i].kind == GIT_LINK ? SOURCE_LINK : SOURCE_SUBMODULE, entries[i].size};
-    return (struct template_source){list, n, read_snapshot, snapshot};
+    return (struct template_source){list, n, read_snapshot, snapshot, true};
 }
 
 /* ---- the repository's row ---- */

@@ -3,6 +3,7 @@
 #include "portal/core/arena.h"
 #include "portal/core/buf.h"
 #include "portal/core/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,10 +21,11 @@ struct template_source {
     /* Appends a file's bytes, or a link's target. ERR_TOO_LARGE beyond `max`. */
     int (*read)(struct template_source *s, size_t index, size_t max, struct buf *out, struct err *e);
     void *arg;
+    bool committed;        /* a commit's tree: everything in it was meant, unlike a folder with what building left there */
 };
 
-/* A folder, without `.git` and `.terraform`. The list lives in the arena; source_done_dir() closes. ERR_NOT_FOUND, ERR_TOO_LARGE, ERR_IO. */
-int source_open_dir(const char *path, struct arena *a, struct template_source *ret, struct err *e);
+/* A folder, without `.git` and `.terraform`; beside `below` also without hidden folders and node_modules, which no module lies in. The list lives in the arena; source_done_dir() closes. ERR_NOT_FOUND, ERR_TOO_LARGE, ERR_IO. */
+int source_open_dir(const char *path, const char *below, struct arena *a, struct template_source *ret, struct err *e);
 void source_done_dir(struct template_source *s);
 /* Index of the first entry that is not below `path` in order, e.g. of `path` itself. */
 size_t source_find(const struct template_source *s, const char *path);

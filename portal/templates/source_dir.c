@@ -1,6 +1,7 @@
 /* A folder as a source: listed once by descriptors, so that a path is never resolved through a link. */
 #include "portal/templates/source.h"
 #include "portal/core/fs.h"
+#include "portal/templates/check.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ENTRIES_MAX 200000
+#define ENTRIES_MAX 500000
 #define DEPTH_MAX 60
 
 struct folder { int root; };
 
-struct listing { struct arena *arena; struct source_entry *items; size_t n, cap; struct buf path; int depth; };
+struct listing { const char *below; struct arena *arena; struct source_entry *items; size_t n, cap; struct buf path; int depth; };
 
 static bool is_ours_to_skip(const char *name)
 {
@@ -37,6 +38,13 @@ static int add(struct listing *l, enum source_kind kind, int64_t size, struct er
     return 0;
 }
 
+/* Folders outside of what is checked that can be large and hold no module. */
+static bool is_beside(const struct listing *l, const char *name)
+{
+    return (*name == '.' || strcmp(name, "node_modules") == 0) && *l->below && strcmp(l->path.data, l->below) != 0 && !path_below(l->path.data, l->below) &&
+           !path_below(l->below, l->path.data);
+}
+
 static int list_folder(struct listing *l, int fd, struct err *e);
 
 static int list_entry(struct listing *l, int dir, const char *name, struct err *e)
@@ -52,6 +60,8 @@ static int list_entry(struct listing *l, int dir, const char *name, struct err *
         return add(l, SOURCE_OTHER, 0, e);
     if (l->depth >= DEPTH_MAX)
         return err_set(e, ERR_TOO_LARGE, "%.300s lies more than %d folders deep", l->path.data, DEPTH_MAX);
+    if (is_beside(l, name))
+        return 0;
     int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return err_errno(e, ERR_IO, errno, "cannot open %s", l->path.data);
@@ -152,9 +162,9 @@ static int read_file(struct template_source *s, size_t index, size_t max, struct
     }
 }
 
-int source_open_dir(const char *path, struct arena *a, struct template_source *ret, struct err *e)
+int source_open_dir(const char *path, const char *below, struct arena *a, struct template_source *ret, struct err *e)
 {
-    struct listing l = {.arena = a};
+    struct listing l = {.below = below, .arena = a};
     struct folder *f = arena_alloc(a, sizeof(*f));
     f->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->root < 0)
@@ -169,7 +179,7 @@ int source_open_dir(const char *path, struct arena *a, struct template_source *r
     }
     if (l.n)
         qsort(l.items, l.n, sizeof(*l.items), by_path);
-    *ret = (struct template_source){l.items, l.n, read_file, f};
+    *ret = (struct template_source){l.items, l.n, read_file, f, false};
     return 0;
 }
 

@@ -282,6 +282,26 @@ static void hostile_content_is_a_problem_of_its_template(void **state)
     }
 }
 
+static void what_lies_beside_is_told(void **state)
+{
+    (void)state;
+    need_database();
+    write_template("beside", "db", "beside-db", "Beside");
+    testgit_run(base, "cd beside; git init -q -b main .; ln -s . circle; ln -s b a; ln -s a b; ln -s /etc out; ln -s db/main.tf fine; head -c 40000000 /dev/zero >huge; "
+                      "git update-index --add --cacheinfo 160000,1234567890123456789012345678901234567890,sub; git add a b circle out fine huge db; git commit -qm x");
+    add("beside", "beside");
+    refresh("beside");
+    expect_state("beside", "ready", NULL);
+    assert_int_equal(current("beside-db"), 1);
+    assert_true(has_problem("beside", "circle", "circle"));
+    assert_true(has_problem("beside", "a", "circle"));
+    assert_true(has_problem("beside", "b", "circle"));
+    assert_true(has_problem("beside", "out", "out of the repository"));
+    assert_true(has_problem("beside", "huge", "38 MiB"));
+    assert_true(has_problem("beside", "sub", "submodule"));
+    assert_false(has_problem("beside", "fine", ""));
+}
+
 static void version_is_independent_of_its_repository(void **state)
 {
     (void)state;
@@ -467,7 +487,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(versions_are_published_when_content_changes), cmocka_unit_test(broken_one_stays_as_it_was), cmocka_unit_test(taken_name_is_a_problem_not_a_takeover),
         cmocka_unit_test(repository_in_trouble_changes_nothing), cmocka_unit_test(hostile_content_is_a_problem_of_its_template),
-        cmocka_unit_test(version_is_independent_of_its_repository), cmocka_unit_test(parameters_are_judged_and_completed), cmocka_unit_test(registering_is_judged_and_sealed),
+        cmocka_unit_test(what_lies_beside_is_told), cmocka_unit_test(version_is_independent_of_its_repository), cmocka_unit_test(parameters_are_judged_and_completed), cmocka_unit_test(registering_is_judged_and_sealed),
         cmocka_unit_test(request_during_refresh_is_not_lost), cmocka_unit_test(pages_and_documents_are_json), cmocka_unit_test(every_query_prepares),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown_all);
