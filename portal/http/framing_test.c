@@ -85,6 +85,10 @@ static void ambiguous_framing_is_refused(void **state)
         "POST /echo HTTP/1.1\r\n" H "Content-Length : 5\r\n\r\nhello",
         "POST /echo HTTP/1.1\r\n" H " Content-Length: 5\r\n\r\nhello",
         "POST /echo HTTP/1.1\r\n" H "X: a\r\n folded\r\nContent-Length: 5\r\n\r\nhello",
+        "GET / HTTP/1.1\n\rHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\rHost: a\r\n\r\n",
+        "GET / HTTP/1.1\n Host: a\r\n\r\n",
+        "GET / HTTP/1.1\r Host: a\r\n\r\n",
         "POST /echo HTTP/1.1\n" H "Content-Length: 5\r\n\r\nhello",
         "GET / HTTP/1.1\r\nHost: a\n\n",
         "GET / HTTP/1.1\r\nHost: a\r\n\n",
@@ -218,6 +222,33 @@ static void pipelined_requests_are_answered_in_order(void **state)
         kit_answer_done(&a);
     }
     kit_close(&c);
+}
+
+static void a_second_request_is_looked_at_as_closely(void **state)
+{
+    (void)state;
+    static const char *const second[] = {"GET / HTTP/1.1\n\rHost: a\r\n\r\n", "GET / HTTP/1.1\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"};
+    for (size_t i = 0; i < sizeof second / sizeof *second; i++)
+        for (int pieces = 0; pieces < 2; pieces++)
+            for (int body = 0; body < 2; body++) {
+                char text[256];
+                struct client c = kit_connect(server);
+                int first = snprintf(text, sizeof text, body ? "POST /echo HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nok" : "GET / HTTP/1.1\r\n" H "\r\n");
+                snprintf(text + first, sizeof text - (size_t)first, "%s", second[i]);
+                if (pieces) { /* cut between the two bytes of the line end */
+                    size_t cut = (size_t)first + strcspn(second[i], "\r\n") + 1;
+                    kit_send(&c, text, cut);
+                    clock_sleep_ms(20);
+                    kit_say(&c, text + cut);
+                } else
+                    kit_say(&c, text);
+                struct answer a = kit_answer(&c, false), b = kit_answer(&c, false);
+                assert_int_equal(a.status, 200);
+                assert_int_equal(b.status, 400);
+                kit_answer_done(&a);
+                kit_answer_done(&b);
+                kit_close(&c);
+            }
 }
 
 static void a_request_in_small_pieces(void **state)
@@ -417,6 +448,7 @@ int main(void)
         cmocka_unit_test(strange_addresses_are_refused),
         cmocka_unit_test(stale_bytes_of_another_client_are_never_parsed),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
+        cmocka_unit_test(a_second_request_is_looked_at_as_closely),
         cmocka_unit_test(a_request_in_small_pieces),
         cmocka_unit_test(broken_chunks_are_refused),
         cmocka_unit_test(large_bodies_end_early),

@@ -118,6 +118,9 @@ int http_reply_json_t(struct http_req *r, int status, const json_t *body);
 int http_reply_empty(struct http_req *r, int status);
 /* Sends `etag` (quoted here), or 304 when If-None-Match names it: returns 1 then (answered), else 0 with the header added. */
 int http_etag(struct http_req *r, const char *etag);
+/* Whether If-Match holds for a thing whose version is `etag`, by strong comparison: 0; ERR_PRECONDITION (412); ERR_REQUIRED (428) when
+ * it is absent and `required`. */
+int http_if_match(const struct http_req *r, const char *etag, bool required, struct err *e);
 /* An asset from memory; gz may be NULL. */
 int http_reply_asset(struct http_req *r, const char *content_type, const char *etag, bool immutable, const void *body, size_t len, const void *gz, size_t gz_len);
 

@@ -193,8 +193,8 @@ static int big(struct http_req *r, struct err *e)
 
 static int remove_it(struct http_req *r, struct err *e)
 {
-    (void)e;
-    return http_reply_empty(r, 204);
+    int n = http_if_match(r, "v1", http_query(r, "strict") != NULL, e);
+    return n ? n : http_reply_empty(r, 204);
 }
 
 static const struct http_route routes[] = {
@@ -475,6 +475,19 @@ static void unchanged_answers_are_304(void **state)
             assert_null(kit_header(&a, "Content-Length"));
         kit_answer_done(&a);
     }
+}
+
+static void changes_are_guarded(void **state)
+{
+    (void)state;
+#define DELETE "DELETE /things/1 HTTP/1.1\r\n" H
+    kit_expect(server, DELETE "\r\n", 204, NULL);
+    kit_expect(server, "DELETE /things/1?strict=1 HTTP/1.1\r\n" H "\r\n", 428, "If-Match");
+    kit_expect(server, DELETE "If-Match: \"v1\"\r\n\r\n", 204, NULL);
+    kit_expect(server, DELETE "If-Match: \"v0\", \"v1\"\r\n\r\n", 204, NULL);
+    kit_expect(server, DELETE "If-Match: *\r\n\r\n", 204, NULL);
+    kit_expect(server, DELETE "If-Match: W/\"v1\"\r\n\r\n", 412, "changed");
+    kit_expect(server, DELETE "If-Match: \"v11\"\r\n\r\n", 412, NULL);
 }
 
 static void assets_come_zipped_when_taken(void **state)
@@ -797,6 +810,7 @@ int main(void)
         cmocka_unit_test(problems_say_what_is_needed),
         cmocka_unit_test(request_ids_are_taken_or_made),
         cmocka_unit_test(unchanged_answers_are_304),
+        cmocka_unit_test(changes_are_guarded),
         cmocka_unit_test(assets_come_zipped_when_taken),
         cmocka_unit_test(headers_are_safe),
         cmocka_unit_test(a_slow_reader_does_not_hold_a_worker),

@@ -120,17 +120,17 @@ int http_reply_empty(struct http_req *r, int status)
     return 0;
 }
 
-/* Whether a list such as `"a", W/"b", *` names the tag; weak comparison. */
-static bool names_tag(const char *list, const char *etag)
+/* Whether a list such as `"a", W/"b", *` names the tag; weak comparison takes W/"b" for "b". */
+static bool names_tag(const char *list, const char *etag, bool weak)
 {
     size_t n = strlen(etag);
     for (const char *p = list; *p;) {
         p += strspn(p, " \t,");
         if (*p == '*')
             return true;
-        if (!strncmp(p, "W/", 2))
-            p += 2;
-        if (*p == '"' && !strncmp(p + 1, etag, n) && p[1 + n] == '"')
+        bool is_weak = !strncmp(p, "W/", 2);
+        p += is_weak ? 2 : 0;
+        if (*p == '"' && (weak || !is_weak) && !strncmp(p + 1, etag, n) && p[1 + n] == '"')
             return true;
         if (*p == '"') {
             const char *end = strchr(p + 1, '"');
@@ -148,10 +148,19 @@ int http_etag(struct http_req *r, const char *etag)
     /* Kept by the caller alone, and asked for again each time. */
     if (reads && !r->conn->cache_set)
         http_add_header(r, "Cache-Control", "private, no-cache");
-    if (!reads || !r->if_none_match || !names_tag(r->if_none_match, etag))
+    if (!reads || !r->if_none_match || !names_tag(r->if_none_match, etag, true))
         return 0;
     http_reply_empty(r, 304);
     return 1;
+}
+
+int http_if_match(const struct http_req *r, const char *etag, bool required, struct err *e)
+{
+    if (!r->if_match)
+        return required ? err_set(e, ERR_REQUIRED, "This change needs the header If-Match with the ETag that you read.") : 0;
+    if (names_tag(r->if_match, etag, false))
+        return 0;
+    return err_set(e, ERR_PRECONDITION, "It has changed since you read it: read it again, and send the change with the new ETag.");
 }
 
 /* Whether gzip is taken: named (or "*") without q=0. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -324,6 +325,27 @@ static void request_init(struct http_req *r, struct http_conn *c, struct mg_conn
                            .tls = c->v.ssl != NULL, .user = s->o.user, .conn = c, .body = ""};
 }
 
+/* One large answer must not be remembered by a worker for ever. */
+static void shrink(struct buf *b)
+{
+    if (b->cap > 256 * 1024)
+        buf_done(b);
+}
+
+/* Whether bytes have come that nobody will read: closing would then reset the connection, and with it our answer. */
+static bool has_unread(const struct http_conn *c)
+{
+    int n = 0;
+    return !c->body_done || c->surplus || (ioctl(c->v.fd, FIONREAD, &n) == 0 && n > 0);
+}
+
+static void close_politely(const struct http_conn *c)
+{
+    civet_close_after(c->mg);
+    if (has_unread(c))
+        sock_linger(c->v.fd, c->v.ssl, c->s, c->body_done || server_is_full(c->s) ? LINGER_MS / 4 : LINGER_MS);
+}
+
 static void answer_and_finish(struct http_req *r)
 {
     struct http_conn *c = r->conn;
@@ -334,17 +356,16 @@ static void answer_and_finish(struct http_req *r)
             c->close = true;
         count(c);
         reply_send(r);
-        if (c->close) {
-            civet_close_after(c->mg);
-            if (!c->body_done)
-                sock_linger(c->v.fd, c->v.ssl, s, server_is_full(s) ? LINGER_MS / 4 : LINGER_MS);
-        }
+        if (c->close)
+            close_politely(c);
     }
     body_wipe(r);
     if (r->route && (r->route->flags & HTTP_SECRET_BODY)) {
         buf_wipe(&c->w->body);
         buf_wipe(&c->w->record);
     }
+    shrink(&c->w->body);
+    shrink(&c->w->record);
     if (c->took)
         count(c);
     if (s->hooks.done)
@@ -388,6 +409,8 @@ int request_begin(struct mg_connection *mg)
     answer_and_finish(&r);
     if (c.took) /* the descriptor is the loop's, and may be another's soon */
         atomic_store(&slot->fd, -1);
+    if (!c.took && !c.close)
+        civet_check_next(mg);
     slot_leave(slot);
     return c.status ? c.status : 500;
 }

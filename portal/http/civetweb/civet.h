@@ -25,9 +25,13 @@ bool civet_was_ignored(struct mg_connection *c);         /* true once */
 void civet_close_after(struct mg_connection *c);        /* no keep-alive */
 /* The body was read by us; `surplus` is what was received behind it: the next request. Returns false when it does not fit. */
 bool civet_body_done(struct mg_connection *c, const void *surplus, size_t n);
+/* The request is done with: looks at the line end of the next one, as far as it has come with this one. */
+void civet_check_next(struct mg_connection *c);
 /* The socket and its SSL are the caller's now; civetweb forgets them. */
 void civet_take(struct mg_connection *c, int *ret_fd, SSL **ret_ssl);
 
+/* civetweb's own parsing of a head, in place, for tests: its length, 0 when it is not complete, negative when it is none. */
+int civet_parse(char *buf, int len, struct mg_request_info *ret);
 /* Connections that wait for a worker. Any thread. */
 int civet_waiting(struct mg_context *ctx);
 /* Stops accepting: the listening sockets are closed now, the rest goes on until mg_stop. Any thread, once. */

@@ -2,14 +2,23 @@
  * Nothing of civetweb is copied here; docs/adr/0001-civetweb.md tells why the packaged library is not used. */
 #include <openssl/ssl.h>
 #include <stddef.h>
+#include <sys/socket.h>
+
+struct mg_connection;
 #if defined(STOP_FLAG_NEEDS_LOCK)
 /* Builds for ThreadSanitizer: this one reads the flag plainly before it compares and swaps. */
 static void STOP_FLAG_ASSIGN(ptrdiff_t volatile *f, ptrdiff_t volatile v) __attribute__((no_sanitize("thread")));
 #endif
 static int civet_accept(SSL *ssl);
+static int civet_received(struct mg_connection *conn, char *at, int n);
 #define SSL_accept civet_accept
+/* Both stand in one function, where `conn` and `buf` are its parameters. */
+#define SSL_read(ssl, p, n) civet_received(conn, buf, SSL_read(ssl, p, n))
+#define recv(fd, p, n, flags) civet_received(conn, buf, (int)recv(fd, p, n, flags))
 #include "civetweb.c"
 #undef SSL_accept
+#undef SSL_read
+#undef recv
 
 #include <sys/eventfd.h>
 
@@ -23,6 +32,36 @@ static int civet_accept(SSL *ssl)
     if (c && civet_on_handshake)
         civet_on_handshake(c);
     return SSL_accept(ssl);
+}
+
+/* A request line must end with CR LF; civetweb overwrites its end with zeros, after which nobody can tell. So it is looked at while it is still as
+ * it came, and what is wrong becomes a byte that civetweb refuses. */
+static void civet_check_line(char *p, int n)
+{
+    int i = n >= 2 && p[0] == '\r' && p[1] == '\n' ? 2 : 0;
+    for (; i < n; i++) {
+        if (p[i] == '\n') {
+            if (i == 0 || p[i - 1] != '\r')
+                p[i] = 1;
+            return;
+        }
+        if (p[i] == '\r' && i + 1 < n && p[i + 1] != '\n') {
+            p[i] = 1;
+            return;
+        }
+    }
+}
+
+static int civet_received(struct mg_connection *conn, char *at, int n)
+{
+    if (n > 0 && conn->request_len == 0 && at >= conn->buf && at < conn->buf + conn->buf_size)
+        civet_check_line(conn->buf, (int)(at - conn->buf) + n);
+    return n;
+}
+
+void civet_check_next(struct mg_connection *c)
+{
+    civet_check_line(c->buf + c->request_len, c->data_len - c->request_len);
 }
 
 void civet_look(const struct mg_connection *c, struct civet_view *ret)
@@ -85,6 +124,21 @@ void civet_take(struct mg_connection *c, int *ret_fd, SSL **ret_ssl)
     c->ssl = NULL;
     c->client.sock = INVALID_SOCKET;
     c->must_close = 1;
+}
+
+int civet_parse(char *buf, int len, struct mg_request_info *ret)
+{
+    civet_check_line(buf, len);
+    int head_len = get_http_header_len(buf, len);
+    if (head_len <= 0 || parse_http_request(buf, len, ret) <= 0)
+        return head_len > 0 ? -1 : head_len;
+    /* What handle_request does before it asks us. */
+    ret->local_uri_raw = ret->request_uri;
+    char *query = strchr(ret->request_uri, '?');
+    if (query)
+        *query++ = 0;
+    ret->query_string = query;
+    return head_len;
 }
 
 int civet_waiting(struct mg_context *ctx)
