@@ -1,3 +1,4 @@
+// label: threads
 /* The routes through a real server, and the jobs on a real queue: register, read by the worker, webhook, refusals. */
 #include "portal/http/testkit.h"
 
