@@ -400,6 +400,18 @@ static bool check_file(struct walk *w, const struct hcl_file *f)
     return true;
 }
 
+/* A shipped .terraform folder would tell the engine where modules lie, past all that is checked here. */
+static int check_data_folder(struct walk *w, const struct hcl_source *source, struct err *e)
+{
+    struct hcl_file *files = NULL;
+    size_t n = 0;
+    w->file = join(w, w->dir, ".terraform");
+    int code = source->list(source->arg, w->file, w->a, &files, &n, e);
+    if (code == 0)
+        refuse(w, 0, "%s", hcl_file_forbidden(".terraform"));
+    return code == ERR_NOT_FOUND ? 0 : code;
+}
+
 static int check_folder(struct walk *w, const struct hcl_source *source, const char *dir, const struct call *call, struct err *e)
 {
     struct hcl_file *files = NULL;
@@ -419,7 +431,7 @@ static int check_folder(struct walk *w, const struct hcl_source *source, const c
     w->file = *dir ? dir : ".";
     if (found == 0)
         refuse(w, 0, "there is no Terraform file (*.tf) in this folder");
-    return 0;
+    return check_data_folder(w, source, e);
 }
 
 static bool was_read(const struct walk *w, const char *dir)

@@ -311,6 +311,11 @@ static void files_that_act_by_themselves_are_refused(void **state)
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         if (hcl_file_forbidden(good[i]))
             fail_msg("%s is not allowed", good[i]);
+    ARENA_AUTO a = arena_new();
+    const struct file shipped[] = {{"main.tf", ""}, {".terraform/modules.json", "{}"}, {0}};
+    const struct hcl_module *m = check(shipped, "", a);
+    assert_int_equal(m->n_problems, 1);
+    assert_string_equal(m->problems[0].file, ".terraform");
     refuses("x_override.tf", "", 0, "override files");
     refuses("a.auto.tfvars", "x = 1\n", 0, "values come from");
     refuses("link.tf", "link", 0, "symbolic link");
