@@ -407,9 +407,14 @@ static int check_data_folder(struct walk *w, const struct hcl_source *source, st
     size_t n = 0;
     w->file = join(w, w->dir, ".terraform");
     int code = source->list(source->arg, w->file, w->a, &files, &n, e);
-    if (code == 0)
-        refuse(w, 0, "%s", hcl_file_forbidden(".terraform"));
-    return code == ERR_NOT_FOUND ? 0 : code;
+    if (code != ERR_NOT_FOUND) {
+        if (code == 0)
+            refuse(w, 0, "%s", hcl_file_forbidden(".terraform"));
+        return code;
+    }
+    if (e)
+        *e = (struct err)ERR_INIT;
+    return 0;
 }
 
 static int check_folder(struct walk *w, const struct hcl_source *source, const char *dir, const struct call *call, struct err *e)
@@ -420,6 +425,8 @@ static int check_folder(struct walk *w, const struct hcl_source *source, const c
     if (code == ERR_NOT_FOUND && call) {
         w->file = call->file;
         refuse(w, call->line, "the source leads to %s, but there is no such folder in the repository", dir);
+        if (e)
+            *e = (struct err)ERR_INIT;
         return 0;
     }
     if (code)
