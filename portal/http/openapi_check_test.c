@@ -1,6 +1,7 @@
 /* The document as the judge of requests, over a real listener. */
 #include "portal/http/testkit.h"
 
+#include "portal/core/fs.h"
 #include "portal/http/openapi_check.h"
 
 #define H "Host: localhost\r\n"
@@ -177,6 +178,19 @@ static void broken_documents_are_refused(void **state)
     ask("?limit=0", 400, "?limit"); /* the good one is still there */
 }
 
+/* The document that this build merged, when the tests run in its folder. */
+static void the_merged_document_loads(void **state)
+{
+    (void)state;
+    BUF_AUTO text = BUF_INIT;
+    struct err e = ERR_INIT;
+    if (fs_read("openapi.json", 8 * 1024 * 1024, &text, &e))
+        skip();
+    if (http_openapi_load(text.data, text.len, &e))
+        fail_msg("%s", e.msg);
+    assert_int_equal(http_openapi_load(document, sizeof document - 1, &e), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +199,7 @@ int main(void)
         cmocka_unit_test(bodies_are_checked),
         cmocka_unit_test(differences_are_listed),
         cmocka_unit_test(broken_documents_are_refused),
+        cmocka_unit_test(the_merged_document_loads),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
