@@ -335,6 +335,10 @@ begin
     return coalesce(cardinality(v_ids), 0);
 end $$;
 
+-- The supervisor's word that the tree of a run has ended, whoever brings it.
+create or replace function job_leash_end(p_node text, p_run text) returns void
+language sql as $$ delete from soma.job_leash s where s.node_id = p_node and s.run = p_run $$;
+
 -- To the dead letters, under the caller's transaction. False: the job's leash has not ended, it must wait. SF001 without the lease.
 create or replace function job_bury(p_job uuid, p_token uuid, p_reason text, p_new_id uuid) returns boolean
 language plpgsql as $$

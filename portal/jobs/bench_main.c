@@ -1,5 +1,6 @@
 /* One measurement of the queue: enqueues N jobs in batches while a worker works them off; prints the seconds from the first enqueue until the
- * table is empty. bench-queue CONNINFO N BATCH [THREADS]; "bench-queue CONNINFO migrate" makes the schema. tests/bench/queue runs it. */
+ * table is empty. bench-queue CONNINFO N BATCH PRODUCERS; "bench-queue CONNINFO migrate" makes the schema. tests/bench/queue runs it. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,9 @@
 #include "portal/core/clock.h"
 #include "portal/core/log.h"
 #include "portal/jobs/jobs.h"
+
+#define BATCH_MAX 1000
+#define PRODUCERS_MAX 64
 
 static atomic_int done;
 
@@ -32,9 +36,9 @@ static void must(int r, const struct err *e)
 static void enqueue(struct db *db, struct jobs *jobs, int from, int batch)
 {
     struct err e = ERR_INIT;
-    struct jobs_spec specs[1000];
-    char subjects[1000][24];
-    json_t *args[1000];
+    struct jobs_spec specs[BATCH_MAX];
+    char subjects[BATCH_MAX][24];
+    json_t *args[BATCH_MAX];
     for (int i = 0; i < batch; i++) {
         snprintf(subjects[i], sizeof subjects[i], "%d", from + i);
         args[i] = json_pack("{s:i}", "id", from + i);
@@ -59,46 +63,59 @@ static int64_t count_left(struct db *db)
     return db_i64(row, 0, 0);
 }
 
-static double measure(struct db *db, int n, int batch, int threads)
+struct plan { struct db *db; struct jobs *jobs; int n, batch; atomic_int next; };
+
+static void *produce(void *arg)
+{
+    struct plan *p = arg;
+    for (int from; (from = atomic_fetch_add(&p->next, p->batch)) < p->n;)
+        enqueue(p->db, p->jobs, from, p->batch);
+    return NULL;
+}
+
+static double measure(struct db *db, int n, int batch, int producers)
 {
     struct err e = ERR_INIT;
-    struct jobs *jobs = NULL;
-    must(jobs_start(&(struct jobs_options){.db = db, .node_id = "bench", .threads = threads, .kinds = kinds}, &jobs, &e), &e);
+    struct plan p = {.db = db, .n = n, .batch = batch};
+    pthread_t threads[PRODUCERS_MAX];
+    must(jobs_start(&(struct jobs_options){.db = db, .node_id = "bench", .kinds = kinds}, &p.jobs, &e), &e);
     int64_t began = clock_mono_ms();
-    for (int i = 0; i < n; i += batch)
-        enqueue(db, jobs, i, batch);
+    for (int i = 0; i < producers; i++)
+        must(pthread_create(&threads[i], NULL, produce, &p) ? err_set(&e, ERR_IO, "cannot start a thread") : 0, &e);
+    for (int i = 0; i < producers; i++)
+        pthread_join(threads[i], NULL);
     while (atomic_load(&done) < n || count_left(db))
         clock_sleep_ms(1);
     double seconds = (double)(clock_mono_ms() - began) / 1000;
-    struct jobs_stats s;
-    jobs_get_stats(jobs, &s);
-    fprintf(stderr, "%lld turns, %.0f jobs each\n", (long long)s.turns, (double)n / (double)s.turns);
-    jobs_free(jobs);
+    jobs_free(p.jobs);
     return seconds;
+}
+
+static int migrate(const char *conninfo)
+{
+    struct err e = ERR_INIT;
+    struct db_conn *c = NULL;
+    int applied;
+    must(db_connect(conninfo, "bench", &c, &e), &e);
+    must(db_migrate(c, &applied, &e), &e);
+    db_give(c);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct err e = ERR_INIT;
-    if (argc < 3 || (argc < 4 && strcmp(argv[2], "migrate"))) {
-        fprintf(stderr, "usage: bench-queue CONNINFO (migrate | N BATCH [THREADS])\n");
-        return 2;
-    }
     log_set_level(LOG_LEVEL_WARN);
-    if (argc < 4) {
-        struct db_conn *c = NULL;
-        int applied;
-        must(db_connect(argv[1], "bench", &c, &e), &e);
-        must(db_migrate(c, &applied, &e), &e);
-        db_give(c);
-        return 0;
-    }
-    struct db *db = NULL;
-    int batch = atoi(argv[3]);
-    must(db_open(&(struct db_options){.conninfo = argv[1], .application = "bench", .size = 10, .wait_ms = 5000}, &db, &e), &e);
-    if (batch < 1 || batch > 1000)
+    if (argc == 3 && !strcmp(argv[2], "migrate"))
+        return migrate(argv[1]);
+    int n = argc == 5 ? atoi(argv[2]) : 0, batch = argc == 5 ? atoi(argv[3]) : 0, producers = argc == 5 ? atoi(argv[4]) : 0;
+    if (n < 1 || batch < 1 || batch > BATCH_MAX || producers < 1 || producers > PRODUCERS_MAX) {
+        fprintf(stderr, "usage: bench-queue CONNINFO (migrate | N BATCH PRODUCERS)\n");
         return 2;
-    printf("%.3f\n", measure(db, atoi(argv[2]), batch, argc > 4 ? atoi(argv[4]) : 4));
+    }
+    struct err e = ERR_INIT;
+    struct db *db = NULL;
+    must(db_open(&(struct db_options){.conninfo = argv[1], .application = "bench", .size = 10, .wait_ms = 60000}, &db, &e), &e);
+    printf("%.3f\n", measure(db, n, batch, producers));
     db_close(db);
     return 0;
 }

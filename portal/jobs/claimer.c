@@ -202,21 +202,28 @@ static void tell(struct told *t, struct held *h)
         array_add(&t->reasons, "NULL");
 }
 
-/* Under lock. How many to claim: one for each idle thread, and ahead as many as the threads work off in a moment. Long jobs are never claimed
- * ahead: another node may be idle. */
+/* Under lock. How many to claim: one for each idle thread, and ahead as many as the threads work off in a moment, so that commits are few; then
+ * not before half of these are gone. Long jobs are never claimed ahead: another node may be idle. */
 static int count_wanted(const struct jobs *j)
 {
     if (jobs_draining(j))
         return 0;
-    int ahead = 0;
+    int ahead = 0, have = j->running + j->queued.n;
     if (j->job_us > 0) {
         double each = PREFETCH_US / (j->job_us < 20 ? 20 : j->job_us);
         ahead = each < 1 ? 0 : (int)(each * j->n_threads);
     }
     if (ahead > WANT_MAX)
         ahead = WANT_MAX;
-    int want = j->n_threads + ahead - j->running - j->queued.n;
+    if (have >= j->n_threads && have > (j->n_threads + ahead) / 2)
+        return 0;
+    int want = j->n_threads + ahead - have;
     return want < 0 ? 0 : want > WANT_MAX ? WANT_MAX : want;
+}
+
+bool jobs_want_more(const struct jobs *j)
+{
+    return count_wanted(j) > 0;
 }
 
 /* Under lock: what was claimed and cannot begin soon goes back. */
@@ -363,7 +370,7 @@ static int64_t due_at(struct jobs *j)
     if (j->n_ticks && !jobs_draining(j))
         at = least(at, j->tick_at);
     if (j->ended.n)
-        at = least(at, j->queued.n > j->n_threads || j->first_ended_ms > clock_mono_ms() ? j->first_ended_ms + GATHER_MS : 0);
+        at = least(at, !count_wanted(j) || j->first_ended_ms > clock_mono_ms() ? j->first_ended_ms + GATHER_MS : 0);
     if (j->queued.n)
         at = least(at, jobs_draining(j) ? 0 : j->queued.first->claimed_ms + STALE_MS);
     /* After a failure nothing is tried before connect_at. */

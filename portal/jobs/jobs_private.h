@@ -5,12 +5,12 @@
 #include "portal/jobs/jobs.h"
 #include <pthread.h>
 
-#define WANT_MAX 256        /* jobs claimed by one statement at most */
+#define WANT_MAX 512        /* jobs claimed by one statement at most */
 #define PREFETCH_US 50000   /* claimed ahead: at most that much work a thread */
 #define STALE_MS 1000       /* claimed ahead and not begun for so long: handed back */
 #define COUNT_MS 10000      /* the whole queue's length is measured so often */
 #define FORGET_MS 3600000
-#define GATHER_MS 4         /* ended jobs wait so long for company while there is other work */
+#define GATHER_MS 10        /* ended jobs wait so long for company while there is other work */
 
 enum held_state { HELD_QUEUED, HELD_RUNNING, HELD_ENDED };
 
@@ -74,3 +74,4 @@ const struct jobs_kind *jobs_kind_of(const struct jobs *j, const char *kind);
 
 /* claimer.c */
 void *jobs_claimer(void *arg);
+bool jobs_want_more(const struct jobs *j); /* under lock: there is room for jobs that are not yet claimed */

@@ -235,8 +235,8 @@ static void *job_thread(void *arg)
         int64_t took = mono_us() - begun;
         pthread_mutex_lock(&j->lock);
         account(j, h, end, took);
-        /* While there is more to run the claimer comes by itself, a few milliseconds later, and settles many at once. */
-        if (j->queued.n <= j->n_threads)
+        /* The claimer sleeps until the first that ended has waited long enough, or until there is room for more. */
+        if (j->ended.n == 1 || jobs_want_more(j))
             pthread_cond_signal(&j->turn);
     }
     pthread_mutex_unlock(&j->lock);

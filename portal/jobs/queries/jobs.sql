@@ -33,7 +33,7 @@ select job_tick($1::text[], $2::bigint[], $3::uuid[])
 insert into job_leash (node_id, run, job_id) values ($1, $2, $3) on conflict (node_id, run) do update set job_id = excluded.job_id
 
 -- name: leash_ended
-delete from job_leash where node_id = $1 and run = $2
+select job_leash_end($1, $2)
 
 -- name: limit_set
 insert into job_limit (environment, max_running) values ($1, $2) on conflict (environment) do update set max_running = excluded.max_running
