@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -106,7 +107,8 @@ static void configuration_comes_from_file_environment_and_flags(void **state)
     assert_int_equal(config_load_env(c, &e), 0);
     unsetenv("SOMA_THREADS");
     assert_int_equal(config_int(c, "threads"), 6);
-    char *argv[] = {"somad", "serve", "--threads=7", "--listen", "0.0.0.0:9", NULL};
+    char words[5][16] = {"somad", "serve", "--threads=7", "--listen", "0.0.0.0:9"};
+    char *argv[] = {words[0], words[1], words[2], words[3], words[4], NULL};
     int argc = 5;
     assert_int_equal(config_load_flags(c, &argc, argv, &e), 0);
     assert_int_equal(argc, 2);

@@ -69,7 +69,7 @@ int err_field(struct err *e, const char *pointer, const char *fmt, ...)
         va_end(ap);
         snprintf(f->pointer, sizeof f->pointer, "%s", pointer);
         if (e->n_fields == 0)
-            snprintf(e->msg, sizeof e->msg, "%s: %s", pointer[0] == '/' ? pointer + 1 : pointer, f->detail);
+            snprintf(e->msg, sizeof e->msg, "%s%s%s", pointer[0] == '/' ? pointer + 1 : pointer, *pointer ? ": " : "", f->detail);
         e->n_fields++;
     } else if (!strstr(e->msg, " (more fields are wrong")) {
         size_t len = strlen(e->msg);

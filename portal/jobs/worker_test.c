@@ -121,6 +121,12 @@ static int run_hopeless(struct job *j, struct err *e)
     return err_set(e, ERR_INVALID, "no such region"), JOBS_DEAD;
 }
 
+/* Cut in the middle of a character, and with bytes that are none. */
+static int run_garbled(struct job *j, struct err *e)
+{
+    return err_set(e, ERR_IO, "gr\xc3\xbc\xc3\x9f \xed\xa0\x80 \xff %s \xe2\x82", json_string_value(json_object_get(j->args, "a")) ? "with" : "without"), JOBS_RETRY;
+}
+
 static int last_words(struct db_conn *c, const char *subject, json_t *args, const char *reason, struct err *e)
 {
     char text[300];
@@ -132,6 +138,7 @@ static const struct jobs_kind kinds[] = {
     {.kind = "once", .fn = run_once, .max_attempts = 10, .backoff_ms = 5, .backoff_max_ms = 20},
     {.kind = "slow", .fn = run_slow, .max_attempts = 3, .backoff_ms = 5, .backoff_max_ms = 20},
     {.kind = "failing", .fn = run_failing, .max_attempts = 3, .backoff_ms = 5, .backoff_max_ms = 20, .dead = last_words},
+    {.kind = "garbled", .fn = run_garbled, .max_attempts = 2, .backoff_ms = 5, .backoff_max_ms = 20},
     {.kind = "hopeless", .fn = run_hopeless, .dead = last_words},
     {0},
 };
@@ -365,6 +372,19 @@ static void failures_become_dead_letters(void **state)
     assert_int_equal(s.dead, 2);
 }
 
+static void any_reason_can_be_told(void **state)
+{
+    (void)state;
+    NEEDS_DATABASE();
+    json_auto_t *args = json_pack("{s:s%}", "a", "x\0y", (size_t)3);
+    enqueue((struct jobs_spec){.kind = "garbled", .subject = "g", .args = args});
+    struct jobs *a = start("a", 1, 30000);
+    bool dead = becomes("select count(*) from soma.job where dead_at is not null", 1);
+    jobs_free(a);
+    assert_true(dead);
+    assert_int_equal(number("select count(*) from soma.job where attempts = 1 and dead_reason = 'failed 2 times; the last: gr\xc3\xbc\xc3\x9f ?" "?" "? ? with ?" "?'"), 1);
+}
+
 static void poison_is_not_swallowed_for_ever(void **state)
 {
     (void)state;
@@ -463,7 +483,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, clean)
     const struct CMUnitTest tests[] = {
         T(sixteen_workers_run_each_job_once), T(killed_connections_lose_nothing), T(the_tables_stay_in_step), T(heartbeats_keep_a_long_job), T(the_database_away_for_a_while),
-        T(a_lost_lease_is_known), T(failures_become_dead_letters), T(poison_is_not_swallowed_for_ever), T(drain_leaves_no_lease),
+        T(a_lost_lease_is_known), T(failures_become_dead_letters), T(any_reason_can_be_told), T(poison_is_not_swallowed_for_ever), T(drain_leaves_no_lease),
         T(a_killed_worker_is_replaced), T(schedules_run_once_an_interval), T(starts_without_a_database),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

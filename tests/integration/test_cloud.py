@@ -46,7 +46,7 @@ def client(kind, endpoint):
 
 
 def test_a_bucket_is_made_tagged_and_destroyed(soma, cloud):
-    order = soma.order("cloud-bucket", template="s3-bucket", environment="cloud", parameters={})
+    order = soma.order("cloud-bucket", template="s3-bucket", environment="cloud", parameters={}, seconds=400)
     assert order["state"] == "ready", order["reason"]
     outputs = soma.must(200, "GET", "/api/v1/services/cloud-bucket/outputs").json["outputs"]
     s3 = client("s3", cloud)
@@ -55,7 +55,7 @@ def test_a_bucket_is_made_tagged_and_destroyed(soma, cloud):
     tags = {t["Key"]: t["Value"] for t in s3.get_bucket_tagging(Bucket=bucket)["TagSet"]}
     assert {"Owner": "admin", "CostCenter": "cc-7", "ManagedBy": "soma", "Environment": "cloud"}.items() <= tags.items()
     assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]["BlockPublicAcls"]
-    assert soma.destroy("cloud-bucket")["state"] == "ready"
+    assert soma.destroy("cloud-bucket", seconds=400)["state"] == "ready"
     assert bucket not in [b["Name"] for b in s3.list_buckets()["Buckets"]]
 
 
@@ -67,9 +67,9 @@ def test_a_queue_is_made_and_destroyed_by_both_engines(own_soma, cloud, engine):
     soma.must(201, "POST", "/api/v1/environments", {"name": "cloud", "settings": {"aws_endpoint": cloud, "region": "eu-central-1"},
               "credentials": {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-secret"}})
     name = f"queue-{engine[5:].lower()}"
-    order = soma.order(name, template="sqs-queue", environment="cloud", parameters={})
+    order = soma.order(name, template="sqs-queue", environment="cloud", parameters={}, seconds=400)
     assert order["state"] == "ready", order["reason"]
     sqs = client("sqs", cloud)
     assert any(name in url for url in sqs.list_queues().get("QueueUrls", []))
-    assert soma.destroy(name)["state"] == "ready"
+    assert soma.destroy(name, seconds=400)["state"] == "ready"
     assert not any(name in url for url in sqs.list_queues().get("QueueUrls", []))

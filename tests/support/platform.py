@@ -104,7 +104,7 @@ class Platform:
         self.store.sql(f"create role soma_owner login password '{self.secrets['owner']}'")
         self.store.sql(f"create role soma_app login password '{self.secrets['app']}'")
         self.store.sql("create database soma owner soma_owner")
-        self.workloads.sql(f"create role soma_provisioner login createdb createrole password '{self.secrets['provisioner']}'")
+        self.workloads.sql(f"create role soma_provisioner login createdb createrole in role pg_signal_backend password '{self.secrets['provisioner']}'")
         self.workloads.sql(f"create role soma_monitor login password '{self.secrets['monitor']}' in role pg_monitor")
         self.keyring = self.folder / "keyring"
         self.somad("keys", "init", "--key-file", str(self.keyring))
@@ -204,14 +204,14 @@ class Platform:
         self.tokens[name] = json.loads((self.folder / "config/soma/config.json").read_text())["token"]
         (self.folder / "config/soma/config.json").unlink()
 
-    def order(self, name, template="postgres-database", token="admin", wait=True, key=None, **body):
+    def order(self, name, template="postgres-database", token="admin", wait=True, key=None, seconds=120, **body):
         body = {"kind": "create", "name": name, "template": template, "environment": "local", "team": "payments", "parameters": {"size": "small"}, **body}
         answer = self.must(202, "POST", "/api/v1/orders", body, token=token, headers={"Idempotency-Key": key or secrets.token_hex(8)})
-        return self.wait_order(answer.json["id"]) if wait else answer.json
+        return self.wait_order(answer.json["id"], seconds=seconds) if wait else answer.json
 
-    def destroy(self, name, token="admin", wait=True):
+    def destroy(self, name, token="admin", wait=True, seconds=120):
         answer = self.must(202, "POST", "/api/v1/orders", {"kind": "destroy", "name": name}, token=token, headers={"Idempotency-Key": secrets.token_hex(8)})
-        return self.wait_order(answer.json["id"]) if wait else answer.json
+        return self.wait_order(answer.json["id"], seconds=seconds) if wait else answer.json
 
     def get_order(self, order_id):
         return self.must(200, "GET", f"/api/v1/orders/{order_id}").json
@@ -247,13 +247,26 @@ class Platform:
             server.stop("immediate")
         reports = [p.read_text(errors="replace") for p in self.folder.glob("sanitizer*")]
         logs = "".join(p.read_text(errors="replace") for p in self.folder.glob("*.log"))
-        left = self.processes()
+        left = self.left_after(10)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
         assert not reports, "a sanitizer spoke:\n" + "\n".join(reports)[:6000]
         assert not re.search(r"called on the wrong kind of thread|out of memory", logs), "a defect stands in the log"
         assert not left, f"processes are left: {left}"
+
+    def left_after(self, seconds):
+        """What is still there when it has had time to end: command lines by id."""
+        end = time.monotonic() + seconds
+        while self.processes() and time.monotonic() < end:
+            time.sleep(0.1)
+        found = {}
+        for pid in self.processes():
+            try:
+                found[pid] = open(f"/proc/{pid}/cmdline", "rb").read().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+        return found
 
     def processes(self):
         """Ids of processes whose command line or working folder lies below ours."""
@@ -291,7 +304,10 @@ class Node:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([BUILD / "somad", *roles, "--config", str(self.conf)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=self.platform.environment(), start_new_session=True)
-        wait_for(f"{self.name} is ready:\n" + self.log.read_text()[-2000:], 60, self.ready)
+        try:
+            wait_for(f"{self.name} is ready", 60, self.ready)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.log.read_text()[-3000:]}") from None
 
     def ready(self):
         assert self.process.poll() is None, self.log.read_text()[-4000:]
