@@ -317,6 +317,30 @@ static void a_port_that_is_taken_is_said(void **state)
     http_server_free(s);
 }
 
+static void ipv6_is_listened_on(void **state)
+{
+    (void)state;
+    struct http_options o = {.listen = "[::1]:0", .threads = 2};
+    struct http_server *s = NULL;
+    struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    struct client c = {.fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    if (c.fd < 0 || bind(c.fd, (struct sockaddr *)&at, sizeof at)) { /* a machine without IPv6 */
+        close(c.fd);
+        skip();
+    }
+    s = kit_server(&o, routes);
+    at.sin6_port = htons((uint16_t)http_server_port(s));
+    close(c.fd);
+    c.fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(c.fd, (struct sockaddr *)&at, sizeof at), 0);
+    kit_say(&c, "GET /things/fixed HTTP/1.1\r\nHost: [::1]:80\r\n\r\n");
+    struct answer a = kit_answer(&c, false);
+    assert_int_equal(a.status, 200);
+    kit_answer_done(&a);
+    kit_close(&c);
+    http_server_free(s);
+}
+
 static void hooks_are_called_in_order(void **state)
 {
     forget(state);
@@ -804,6 +828,7 @@ int main(void)
         cmocka_unit_test(routes_are_found),
         cmocka_unit_test(bad_route_tables_are_refused_at_start),
         cmocka_unit_test(a_port_that_is_taken_is_said),
+        cmocka_unit_test(ipv6_is_listened_on),
         cmocka_unit_test(hooks_are_called_in_order),
         cmocka_unit_test(idempotency_keys_are_looked_at),
         cmocka_unit_test(bodies_that_are_no_json_are_refused),

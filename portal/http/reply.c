@@ -47,7 +47,8 @@ static const char *reason(int status)
 
 /* --- filling --- */
 
-void http_add_header(struct http_req *r, const char *name, const char *fmt, ...)
+/* Begins a header line; its value begins at the returned place. */
+static size_t header_open(struct http_req *r, const char *name)
 {
     struct http_conn *c = r->conn;
     struct buf *b = &c->w->headers;
@@ -57,16 +58,30 @@ void http_add_header(struct http_req *r, const char *name, const char *fmt, ...)
         c->csp_set = true;
     buf_str(b, name);
     buf_add(b, ": ", 2);
-    size_t from = b->len;
-    va_list ap;
-    va_start(ap, fmt);
-    buf_vprintf(b, fmt, ap);
-    va_end(ap);
+    return b->len;
+}
+
+static void header_close(struct http_req *r, size_t from)
+{
+    struct buf *b = &r->conn->w->headers;
     /* A value with a line end in it would be another header. */
     for (size_t i = from; i < b->len; i++)
         if ((unsigned char)b->data[i] < 0x20 || b->data[i] == 0x7f)
             b->data[i] = ' ';
     buf_add(b, "\r\n", 2);
+}
+
+void http_add_header(struct http_req *r, const char *name, const char *fmt, ...)
+{
+    size_t from = header_open(r, name);
+    va_list ap;
+    va_start(ap, fmt);
+    if (strchr(fmt, '%'))
+        buf_vprintf(&r->conn->w->headers, fmt, ap);
+    else
+        buf_str(&r->conn->w->headers, fmt);
+    va_end(ap);
+    header_close(r, from);
 }
 
 static void answer(struct http_req *r, int status, const char *type, const void *body, size_t len)
@@ -144,7 +159,11 @@ static bool names_tag(const char *list, const char *etag, bool weak)
 int http_etag(struct http_req *r, const char *etag)
 {
     bool reads = !strcmp(r->method, "GET") || !strcmp(r->method, "HEAD");
-    http_add_header(r, "ETag", "\"%s\"", etag);
+    size_t from = header_open(r, "ETag");
+    buf_char(&r->conn->w->headers, '"');
+    buf_str(&r->conn->w->headers, etag);
+    buf_char(&r->conn->w->headers, '"');
+    header_close(r, from);
     /* Kept by the caller alone, and asked for again each time. */
     if (reads && !r->conn->cache_set)
         http_add_header(r, "Cache-Control", "private, no-cache");
