@@ -23,11 +23,19 @@ def check_ready(soma, ended):
         assert soma.workloads.sql(f"select count(*) from pg_database where datname = '{name}'") == [["1"]]
     assert soma.store.sql("select count(*) from soma.job_lease", "soma") == [["0"]]
     assert soma.store.sql("select count(*) from soma.run where ended_at is null", "soma") == [["0"]]
-    wait_for("no run folder and no process of a run is left", 20, lambda: not os.listdir(soma.folder / "node" / "runs") and not runs_of(soma))
+    left = []
+    try:
+        wait_for("no run folder and no process of a run is left", 30, lambda: not left_of_runs(soma, left))
+    except AssertionError as late:
+        raise AssertionError(f"{late}: {left}\n{soma.nodes[0].log.read_text()[-3000:]}") from None
 
 
-def runs_of(soma):
-    return [pid for pid in soma.processes() if b"soma-leash" in open(f"/proc/{pid}/cmdline", "rb").read()]
+def left_of_runs(soma, left):
+    """Fills `left` with run folders (and what they hold) and command lines of leashes."""
+    runs = soma.folder / "node" / "runs"
+    left[:] = [(name, os.listdir(runs / name)) for name in os.listdir(runs)]
+    left += [text for text in soma.left_after(0).values() if "soma-leash" in text]
+    return left
 
 
 @pytest.mark.parametrize("roles", [("work",), ("serve", "work")], ids="-".join)
