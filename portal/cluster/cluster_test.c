@@ -291,6 +291,7 @@ static void streams_outlive_a_lost_connection(void **state)
     NEEDS_DATABASE();
     struct cluster *c = start("a");
     struct client cl;
+    WAIT_FOR(cluster_ready(c)); /* what is not connected yet cannot lose its connection */
     atomic_store(&reconnected, 0);
     subscribe(c, &cl, NULL, NULL, "");
     for (int i = 0; i < 30; i++) {

@@ -377,12 +377,12 @@ static void worker_stopped(void **state)
 {
     (void)state;
     SCENE(c, "stopped");
-    atomic_store(&c.t->lease, clock_boot_ms() + 5000 + 6000);
+    atomic_store(&c.t->lease, clock_boot_ms() + 5000 + 15000);
     pid_t worker = start_worker(&c);
     wait_until_it_hangs(&c);
     kill(worker, SIGSTOP);
     assert_true(tree(&c) >= 4);
-    tree_is_gone_within(&c, 8000);
+    tree_is_gone_within(&c, 17000);
     kill(worker, SIGKILL);
     waitpid(worker, NULL, 0);
     sweep_recovers(&c, true);
