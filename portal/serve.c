@@ -35,7 +35,6 @@ struct serve {
 
 static void access_line(struct http_req *r, int status, size_t bytes, int64_t duration_us)
 {
-    log_context(r->request_id, NULL);
     if (status >= 500 && status != 503)
         log_error("request", LOG_S("method", r->method), LOG_S("path", r->path), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us));
     else if (strcmp(r->method, "GET"))
@@ -43,7 +42,6 @@ static void access_line(struct http_req *r, int status, size_t bytes, int64_t du
                  LOG_S("actor", r->who ? r->who->name : NULL));
     else
         log_debug("request", LOG_S("method", r->method), LOG_S("path", r->path), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us));
-    log_context(NULL, NULL);
 }
 
 static const struct http_hooks hooks = {
@@ -159,11 +157,14 @@ static void drain(struct serve *s)
     http_server_drain(s->api, (int)config_int(s->n->config, "drain_seconds") * 1000);
 }
 
-static void reload(struct node *n)
+static void reload(struct serve *s)
 {
+    struct node *n = s->n;
     struct err e = ERR_INIT;
     if (keyring_reload(n->keys, &e) || (n->config_path && config_load_file(n->config, n->config_path, &e)))
         log_error("reload failed; what was in force stays", LOG_S("reason", e.msg));
+    if (config_str(n->config, "certificate") && http_server_reload_certificate(s->api, &e))
+        log_error("the certificate could not be read again; the old one stays", LOG_S("reason", e.msg));
     log_set_level((enum log_level)log_level_parse(config_str(n->config, "log_level")));
     log_info("configuration and keys were read again");
 }
@@ -182,7 +183,7 @@ int serve_main(struct node *n, struct err *e)
         log_info("serving", LOG_S("listen", config_str(n->config, "listen")), LOG_I("port", http_server_port(s.api)), LOG_I("ms", clock_mono_ms() - began), LOG_S("version", SOMA_VERSION));
         for (int sig; (sig = node_wait_signal(60000)) != SIGTERM && sig != SIGINT;)
             if (sig == SIGHUP)
-                reload(n);
+                reload(&s);
         drain(&s);
     }
     close_all(&s);

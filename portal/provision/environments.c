@@ -61,9 +61,10 @@ static int put_credentials(struct db_conn *c, const char *environment, const jso
     return 0;
 }
 
-static void etag_of(char out[32], int64_t version)
+static const char *etag_of(char out[32], int64_t version)
 {
     snprintf(out, 32, "%lld", (long long)version);
+    return out;
 }
 
 static int audit_change(struct db_conn *c, const struct http_req *r, const char *action, const char *name, const char *before, const char *after, struct err *e)
@@ -165,26 +166,18 @@ static int not_there(struct err *e, const char *name)
     return err_set(e, ERR_NOT_FOUND, "there is no environment `%s`", name);
 }
 
-static int check_if_match(struct http_req *r, int64_t version, struct err *e)
-{
-    char quoted[40];
-    snprintf(quoted, sizeof quoted, "\"%lld\"", (long long)version);
-    if (!r->if_match || !strcmp(r->if_match, "*") || strstr(r->if_match, quoted))
-        return 0;
-    return err_set(e, ERR_PRECONDITION, "the environment has changed since you read it; read it again and repeat the change");
-}
-
 static int update_tx(struct db_conn *c, void *arg, struct err *e)
 {
     struct environment_write *w = arg;
     struct http_req *r = w->r;
     const json_t *b = r->json;
+    char etag[32];
     DB_RESULT_AUTO row = NULL;
     int x = db_one(c, Q_ENVIRONMENT_LOCK, &row, e, db_text(w->name));
     if (x == ERR_NOT_FOUND)
         return not_there(e, w->name);
     if (!x)
-        x = check_if_match(r, db_i64(row, 0, 0), e);
+        x = http_if_match(r, etag_of(etag, db_i64(row, 0, 0)), false, e);
     if (!x)
         x = answer_of(c, w, e);
     if (x)
