@@ -12,6 +12,8 @@
 #include "portal/core/thread.h"
 #include "portal/jobs/jobs_private.h"
 
+#define REASON_MAX 2000
+
 static void *must(void *p)
 {
     if (!p)
@@ -100,12 +102,46 @@ static int64_t backoff_ms(const struct jobs_kind *k, int attempt)
     return (int64_t)((double)step * dice / UINT32_MAX);
 }
 
+/* Length of the UTF-8 sequence at p, 0 when it is none (overlong, surrogate, cut off). */
+static size_t utf8_len(const unsigned char *p)
+{
+    static const struct { unsigned char mask, lead; unsigned least; } kinds_of[] = {{0x80, 0, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+    for (size_t n = 0; n < 4; n++) {
+        if ((p[0] & kinds_of[n].mask) != kinds_of[n].lead)
+            continue;
+        unsigned code = p[0] & (unsigned char)~kinds_of[n].mask;
+        for (size_t i = 1; i <= n; i++) {
+            if ((p[i] & 0xc0) != 0x80)
+                return 0;
+            code = code << 6 | (p[i] & 0x3f);
+        }
+        return code < kinds_of[n].least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : n + 1;
+    }
+    return 0;
+}
+
+/* A reason is words from anywhere, and may have been cut in the middle of a character. PostgreSQL refuses such text, and with it the whole round. */
+static char *clean_reason(struct arena *a, const char *text)
+{
+    char *out = arena_alloc(a, REASON_MAX + 1);
+    size_t used = 0;
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        size_t n = utf8_len(p);
+        if (used + (n ? n : 1) > REASON_MAX)
+            break;
+        memcpy(out + used, n ? (const char *)p : "?", n ? n : 1);
+        used += n ? n : 1;
+        p += n ? n : 1;
+    }
+    return out;
+}
+
 static void give_back(struct held *h, bool counts, int64_t delay_ms, const char *reason)
 {
     h->back = true;
     h->counts = counts;
     h->delay_ms = delay_ms;
-    h->reason = reason ? arena_strndup(h->job.arena, reason, 1000) : NULL;
+    h->reason = reason ? clean_reason(h->job.arena, reason) : NULL;
 }
 
 struct burial { struct held *h; const char *reason; bool waits; };
@@ -125,9 +161,10 @@ static int bury(struct db_conn *c, void *arg, struct err *e)
 }
 
 /* To the dead letters. The lease stays ours by the heartbeat meanwhile, so an absent database is waited for. True: buried. */
-static bool end_dead(struct held *h, const char *reason, struct err *e)
+static bool end_dead(struct held *h, const char *why, struct err *e)
 {
     struct jobs *j = h->job.jobs;
+    const char *reason = clean_reason(h->job.arena, why);
     struct burial b = {.h = h, .reason = reason};
     int r;
     while ((r = db_tx(j->db, bury, &b, e)) == ERR_UNAVAILABLE && !jobs_draining(j) && jobs_lease_until(&h->job))
@@ -178,8 +215,7 @@ static enum ending run(struct held *h)
         give_back(h, false, 0, NULL);
         return END_BACK;
     }
-    json_error_t at;
-    h->job.args = json_loads(h->args, JSON_DECODE_ANY, &at);
+    h->job.args = json_loads(h->args, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     int most = h->kind->max_crashes > 0 ? h->kind->max_crashes : 5;
     if (h->job.crashes >= most) {
         char *reason = arena_printf(h->job.arena, "%d workers died while they ran this job; it is not tried again by itself", h->job.crashes);

@@ -194,7 +194,7 @@ static void killed_connections_lose_nothing(void **state)
     (void)state;
     NEEDS_DATABASE();
     enqueue_many(MANY);
-    struct jobs *a = start("a", 4, 2000), *b = start("b", 4, 2000);
+    struct jobs *a = start("a", 4, 10000), *b = start("b", 4, 10000);
     for (int i = 0; i < 12; i++) {
         clock_sleep_ms(15);
         OK(db_script(admin, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'soma_app' and datname = current_database()", &err));

@@ -1,6 +1,6 @@
 // One measurement of graphile-worker: enqueues N jobs in batches while a runner works them off; prints the seconds from the first enqueue until the
-// table is empty. Tuned as its documentation on performance says: local queue, batched completion, no log lines, many jobs at once; of nine settings
-// tried this one needed the least processor time.
+// table is empty. Tuned as its documentation on performance says: local queue, batched completion, no log lines, many jobs at once. Nine settings
+// were tried; one with a completion delay of 250 ms needed 5 % less processor time, but that delay would count against it here.
 import { Logger, makeWorkerUtils, run } from "graphile-worker";
 import pg from "pg";
 
