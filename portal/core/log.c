@@ -31,10 +31,17 @@ void log_set_role(const char *role)
     atomic_store(&role_name, role);
 }
 
+static void keep(char out[64], const char *id)
+{
+    size_t n = id ? strnlen(id, 63) : 0;
+    memcpy(out, id ? id : "", n);
+    out[n] = 0;
+}
+
 void log_context(const char *request_id, const char *order_id)
 {
-    snprintf(context_request, sizeof context_request, "%s", request_id ? request_id : "");
-    snprintf(context_order, sizeof context_order, "%s", order_id ? order_id : "");
+    keep(context_request, request_id);
+    keep(context_order, order_id);
 }
 
 static void add_field(struct buf *b, const struct log_field *f)

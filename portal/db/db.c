@@ -333,7 +333,12 @@ static bool is_prepared(const struct db_conn *c, const struct db_query *q)
 /* The name carries the text's address: two domains may name a query alike. */
 static void statement_name(const struct db_query *q, char out[96])
 {
-    snprintf(out, 96, "%.60s_%" PRIxPTR, q->name, (uintptr_t)q->sql);
+    size_t n = strnlen(q->name, 60);
+    memcpy(out, q->name, n);
+    out[n++] = '_';
+    for (uintptr_t v = (uintptr_t)q->sql; v; v >>= 4)
+        out[n++] = "0123456789abcdef"[v & 15];
+    out[n] = 0;
 }
 
 static int prepare(struct db_conn *c, const struct db_query *q, const char *name, struct err *e)
