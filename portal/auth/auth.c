@@ -1,4 +1,4 @@
-/* The hooks of the HTTP server. The one complication here is speed: a signed-in request costs one SHA-256 and a copy, and sees the database once in AUTH_FRESH_MS. */
+/* The hooks of the HTTP server. The one complication here is speed: a signed-in request costs a comparison and a copy, and sees the database once in AUTH_FRESH_MS. */
 #include "portal/auth/auth.h"
 
 #include <stdio.h>
@@ -84,19 +84,34 @@ void auth_forget(void)
         cache_forget(auth_instance()->cache);
 }
 
-/* The secret that the request brings: a bearer token, else the cookie. False: none, or one that cannot be ours. */
-static bool secret_of(const struct http_req *r, const char **ret_secret, bool *ret_session, bool *ret_given)
+/* The digest of a secret whose form is right; false: it cannot be ours. One connection brings one secret again and again, and a connection has one thread. */
+static bool digest_of(const char *prefix, const char *secret, uint8_t out[CRYPTO_DIGEST])
+{
+    static _Thread_local struct { char secret[CRYPTO_TOKEN_MAX]; size_t len; uint8_t digest[CRYPTO_DIGEST]; } last;
+    size_t n = strnlen(secret, CRYPTO_TOKEN_MAX);
+    bool same = n && n == last.len && crypto_equal(secret, last.secret, n) && !strncmp(secret, prefix, strlen(prefix));
+    if (!same) {
+        if (!crypto_token_valid(prefix, secret))
+            return false;
+        crypto_sha256(secret, n, last.digest);
+        memcpy(last.secret, secret, n);
+        last.len = n;
+    }
+    memcpy(out, last.digest, CRYPTO_DIGEST);
+    return true;
+}
+
+/* The secret that the request brings, as its digest: of a bearer token, else of the cookie. False: none, or one that cannot be ours. */
+static bool secret_of(const struct http_req *r, uint8_t ret_hash[CRYPTO_DIGEST], bool *ret_session, bool *ret_given)
 {
     const char *header = http_header(r, "Authorization");
     *ret_session = false;
     *ret_given = header != NULL;
-    if (header) {
-        *ret_secret = !strncasecmp(header, "Bearer ", 7) ? header + 7 + strspn(header + 7, " ") : "";
-        return crypto_token_valid(TOKEN_PREFIX, *ret_secret);
-    }
-    *ret_secret = http_cookie(r, SESSION_COOKIE);
-    *ret_session = *ret_given = *ret_secret != NULL;
-    return *ret_secret && crypto_token_valid(SESSION_PREFIX, *ret_secret);
+    if (header)
+        return !strncasecmp(header, "Bearer ", 7) && digest_of(TOKEN_PREFIX, header + 7 + strspn(header + 7, " "), ret_hash);
+    const char *cookie = http_cookie(r, SESSION_COOKIE);
+    *ret_session = *ret_given = cookie != NULL;
+    return cookie && digest_of(SESSION_PREFIX, cookie, ret_hash);
 }
 
 static int read_principal(struct auth *a, const uint8_t hash[CRYPTO_DIGEST], bool session, struct arena *arena, struct principal **ret, struct err *e)
@@ -120,12 +135,10 @@ static void tell_allowance(struct http_req *r, const struct allowance *w)
     http_add_header(r, "RateLimit", "\"requests\";r=%d;t=%d", w->left, w->reset);
 }
 
-static int identify(struct http_req *r, const char *secret, bool session, struct err *e)
+static int identify(struct http_req *r, const uint8_t hash[CRYPTO_DIGEST], bool session, struct err *e)
 {
     struct auth *a = auth_instance();
-    uint8_t hash[CRYPTO_DIGEST];
     struct allowance allowance = {0};
-    crypto_sha256(secret, strlen(secret), hash);
     struct principal *p = cache_get(a->cache, hash, a->o.requests_per_minute, r->arena, &allowance);
     if (!p) {
         int x = read_principal(a, hash, session, r->arena, &p, e);
@@ -152,14 +165,14 @@ static bool is_public(const struct http_req *r)
 int auth_authenticate(struct http_req *r, struct err *e)
 {
     THREAD_ASSERT(THREAD_HTTP);
-    const char *secret;
+    uint8_t hash[CRYPTO_DIGEST];
     bool session, given;
     if (!auth_instance())
         return 0;
-    bool ours = secret_of(r, &secret, &session, &given);
+    bool ours = secret_of(r, hash, &session, &given);
     if (!given || (!ours && is_public(r)))
         return 0;
-    int x = ours ? identify(r, secret, session, e)
+    int x = ours ? identify(r, hash, session, e)
                  : err_set(e, ERR_UNAUTHENTICATED, "the %s is not one that Soma gave out%s", session ? "session cookie" : "token",
                            session ? ": sign in again" : ": send `Authorization: Bearer soma_...` exactly as it was shown");
     /* With an old cookie one can still sign in. */
