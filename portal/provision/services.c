@@ -32,7 +32,10 @@ static int no_service(struct err *e, const char *name)
 /* The entity of the event log. Names that no service can have are cut to a length that no kept entity has. */
 static const char *entity_of(const char *name, char out[ENTITY_MAX])
 {
-    snprintf(out, ENTITY_MAX, "service:%s", name);
+    size_t n = strnlen(name, ENTITY_MAX - 9);
+    memcpy(out, "service:", 8);
+    memcpy(out + 8, name, n);
+    out[8 + n] = 0;
     return out;
 }
 
@@ -79,18 +82,6 @@ int services_show(struct http_req *r, struct err *e)
     return s && auth_has(r->who, ROLE_VIEWER, s->team) ? reply_service(r, s) : read_service(r, name, entity, &mark, e);
 }
 
-static int reply_outputs(struct http_req *r, const json_t *outputs)
-{
-    BUF_AUTO b = BUF_INIT;
-    buf_str(&b, "{\"outputs\":");
-    json_write(outputs, &b);
-    buf_char(&b, '}');
-    http_add_header(r, "Cache-Control", "no-store");
-    int x = http_reply_json(r, 200, &b);
-    buf_wipe(&b);
-    return x;
-}
-
 static int read_json(const struct db_result *row, int col, json_t **ret, struct err *e)
 {
     return json_read(db_str(row, 0, col), strlen(db_str(row, 0, col)), 0, ret, e);
@@ -107,17 +98,34 @@ static int load_outputs(struct db_conn *c, struct http_req *r, struct db_result 
     return read_json(*ret, 2, ret_outputs, e);
 }
 
+/* Sensitive ones have no value in the row; what is there is copied through. */
 int services_outputs(struct http_req *r, struct err *e)
 {
+    const char *name = http_param(r, "name");
     DB_CONN_AUTO c = NULL;
     DB_RESULT_AUTO row = NULL;
-    json_t *outputs = NULL;
     int x = db_take(provision_get()->db, &c, e);
     if (!x)
-        x = load_outputs(c, r, &row, &outputs, e);
-    if (!x)
-        x = reply_outputs(r, outputs);
-    json_decref(outputs);
+        x = db_run(c, Q_SERVICE_OUTPUTS_SHOWN, &row, e, db_text(name));
+    if (x)
+        return x;
+    if (db_rows(row) == 0 || !auth_has(r->who, ROLE_VIEWER, db_str(row, 0, 0)))
+        return no_service(e, name);
+    BUF_AUTO b = BUF_INIT;
+    buf_str(&b, "{\"outputs\":");
+    buf_str(&b, db_str(row, 0, 1));
+    buf_char(&b, '}');
+    return http_reply_json(r, 200, &b);
+}
+
+static int reply_revealed(struct http_req *r, const json_t *outputs)
+{
+    BUF_AUTO b = BUF_INIT;
+    buf_str(&b, "{\"outputs\":");
+    json_write(outputs, &b);
+    buf_char(&b, '}');
+    int x = http_reply_json(r, 200, &b);
+    buf_wipe(&b);
     return x;
 }
 
@@ -197,7 +205,7 @@ int services_reveal(struct http_req *r, struct err *e)
         x = e->code;
     }
     if (!x)
-        x = reply_outputs(r, v.outputs);
+        x = reply_revealed(r, v.outputs);
     json_decref(v.outputs);
     return x;
 }

@@ -6,6 +6,8 @@ order by s.id desc limit $6
 -- name: service_get
 -- the living one of that name, else the one that ended last
 select service_json(s), s.team, s.version, s.id, s.state from service s where s.name = $1 order by (s.state <> 'destroyed') desc, s.id desc limit 1
+-- name: service_outputs_shown
+select s.team, s.outputs from service s where s.name = $1 order by (s.state <> 'destroyed') desc, s.id desc limit 1
 -- name: service_outputs
 select s.id, s.team, s.outputs, s.sealed_outputs, s.outputs_version, s.template, s.environment, s.cost_centre, s.state, s.parameters
 from service s where s.name = $1 order by (s.state <> 'destroyed') desc, s.id desc limit 1
