@@ -107,8 +107,10 @@ static bool secret_of(const struct http_req *r, uint8_t ret_hash[CRYPTO_DIGEST],
     const char *header = http_header(r, "Authorization");
     *ret_session = false;
     *ret_given = header != NULL;
-    if (header)
-        return !strncasecmp(header, "Bearer ", 7) && digest_of(TOKEN_PREFIX, header + 7 + strspn(header + 7, " "), ret_hash);
+    if (header) { /* Prometheus before 2.43 sends a credentials file's text without the word Bearer */
+        const char *token = !strncasecmp(header, "Bearer ", 7) ? header + 7 + strspn(header + 7, " ") : header;
+        return digest_of(TOKEN_PREFIX, token, ret_hash);
+    }
     const char *cookie = http_cookie(r, SESSION_COOKIE);
     *ret_session = *ret_given = cookie != NULL;
     return cookie && digest_of(SESSION_PREFIX, cookie, ret_hash);
