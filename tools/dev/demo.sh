@@ -17,9 +17,11 @@ load_content() {
     have "teams list" payments || soma teams create payments --title Payments
     environment_local
     # Registering shows the secret of the webhook, which is for no log.
-    have "templates repositories" builtin || soma templates add builtin "file://$data/templates.git" >/dev/null
+    have "templates repositories" builtin || soma templates add builtin "$(file_url "$data/templates.git")" >/dev/null
     soma templates refresh builtin --wait
 }
+
+file_url() { python3 -c 'import pathlib, sys; print(pathlib.Path(sys.argv[1]).as_uri())' "$1"; }
 
 have() { # LIST NAME
     local list
