@@ -9,21 +9,6 @@
 /* The plan that was approved, opened. */
 struct saved { const void *plan, *json; size_t plan_len, json_len; int64_t serial; bool has_changes; const char *engine, *engine_version, *providers; };
 
-static int open_bytes(const struct db_result *row, int col, const char *table, const char *id, int64_t version, struct arena *a, const void **ret, size_t *ret_len,
-                      struct err *e)
-{
-    size_t len;
-    const void *sealed = db_blob(row, 0, col, a, &len);
-    BUF_AUTO plain = BUF_INIT;
-    int r = secrets_open(table, id, version, sealed, len, &plain, e);
-    if (!r) {
-        *ret = arena_memdup(a, plain.data, plain.len);
-        *ret_len = plain.len;
-    }
-    buf_wipe(&plain);
-    return r;
-}
-
 static int load_saved(struct order *o, struct saved *ret, struct err *e)
 {
     struct arena *a = o->job->arena;
@@ -39,8 +24,8 @@ static int load_saved(struct order *o, struct saved *ret, struct err *e)
     ret->engine_version = arena_strdup(a, db_str(row, 0, 5));
     ret->providers = arena_strdup(a, db_str(row, 0, 6));
     ret->has_changes = db_bool(row, 0, 7);
-    r = open_bytes(row, 0, "saved_plan", o->id, ret->serial, a, &ret->plan, &ret->plan_len, e);
-    return r ? r : open_bytes(row, 1, "saved_plan", o->id, ret->serial, a, &ret->json, &ret->json_len, e);
+    r = run_open_sealed(row, 0, "saved_plan", o->id, ret->serial, a, &ret->plan, &ret->plan_len, e);
+    return r ? r : run_open_sealed(row, 1, "saved_plan", o->id, ret->serial, a, &ret->json, &ret->json_len, e);
 }
 
 /* Whether an apply of this order was begun before; its journal when it was cut off. */
@@ -56,7 +41,7 @@ static int load_journal(struct order *o, bool *ret_begun, const void **ret, size
     *ret_begun = db_rows(row) > 0;
     if (!*ret_begun || db_is_null(row, 0, 1))
         return 0;
-    return open_bytes(row, 1, "run", db_str(row, 0, 0), 0, o->job->arena, ret, ret_len, e);
+    return run_open_sealed(row, 1, "run", db_str(row, 0, 0), 0, o->job->arena, ret, ret_len, e);
 }
 
 static int64_t count_resources(const void *state, size_t len)
@@ -88,7 +73,7 @@ int run_nothing_to_destroy(struct order *o, struct err *e)
         r = db_run(c, Q_STATE_LAST, &row, e, db_text(o->service_id));
     if (r || db_rows(row) == 0)
         return r ? r : 1;
-    r = open_bytes(row, 2, "terraform_state", o->service_id, db_i64(row, 0, 0), o->job->arena, &state, &len, e);
+    r = run_open_sealed(row, 2, "terraform_state", o->service_id, db_i64(row, 0, 0), o->job->arena, &state, &len, e);
     return r ? r : count_resources(state, len) == 0;
 }
 

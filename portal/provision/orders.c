@@ -316,6 +316,7 @@ int orders_show(struct http_req *r, struct err *e)
         return x;
     if (db_rows(row) == 0 || !auth_has(r->who, ROLE_VIEWER, db_str(row, 0, 1)))
         return no_order(e, id);
+    services_forget(db_str(row, 0, 2)); /* who is told here that the order has ended finds the service so at the next look */
     return http_reply(r, 200, "application/json", db_str(row, 0, 0), strlen(db_str(row, 0, 0)));
 }
 

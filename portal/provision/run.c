@@ -16,7 +16,7 @@
 
 /* ---- what the run needs, read at once ---- */
 
-static int open_sealed(const struct db_result *row, int col, const char *table, const char *id, int64_t version, struct arena *a, const void **ret, size_t *ret_len,
+int run_open_sealed(const struct db_result *row, int col, const char *table, const char *id, int64_t version, struct arena *a, const void **ret, size_t *ret_len,
                        struct err *e)
 {
     size_t len;
@@ -44,7 +44,7 @@ static int load_state(struct db_conn *c, struct run_setup *s, struct err *e)
     if (r || db_rows(row) == 0)
         return r;
     s->serial = db_i64(row, 0, 0);
-    return open_sealed(row, 2, "terraform_state", s->order->service_id, s->serial, s->arena, &s->state, &s->state_len, e);
+    return run_open_sealed(row, 2, "terraform_state", s->order->service_id, s->serial, s->arena, &s->state, &s->state_len, e);
 }
 
 static int load_values(struct db_conn *c, struct run_setup *s, struct err *e)
@@ -63,7 +63,7 @@ static int load_values(struct db_conn *c, struct run_setup *s, struct err *e)
         DB_RESULT_AUTO row = NULL;
         r = db_one(c, Q_SERVICE_LOAD, &row, e, db_text(o->service_id));
         if (!r && !db_is_null(row, 0, 3))
-            r = open_sealed(row, 3, "service", o->service_id, 0, s->arena, &plain, &len, e);
+            r = run_open_sealed(row, 3, "service", o->service_id, 0, s->arena, &plain, &len, e);
     }
     if (r || !plain)
         return r;

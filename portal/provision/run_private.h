@@ -15,6 +15,9 @@ struct run_setup {
     struct tf_provider *providers; size_t n_providers;
     const char *const *secrets;
 };
+/* Opens the sealed value of a column into the arena, NUL behind it. */
+int run_open_sealed(const struct db_result *row, int col, const char *table, const char *id, int64_t version, struct arena *a, const void **ret, size_t *ret_len,
+                    struct err *e);
 int run_setup(struct run_setup *s, struct order *o, struct err *e);
 void run_setup_done(struct run_setup *s);
 

@@ -1,7 +1,7 @@
 -- name: order_json
 select order_json(o) from orders o where id = $1
 -- name: order_detail
-select order_detail_json(o), team from orders o where id = $1
+select order_detail_json(o), team, name from orders o where id = $1
 -- name: order_page
 select order_json(o), o.id from orders o
 where ($1::jsonb is null or $1::jsonb ? o.team) and ($2::text is null or o.state = $2 or ($2 = 'open' and o.finished_at is null))
