@@ -25,7 +25,7 @@ static int usage(void)
     buf_str(&b, "somad " SOMA_VERSION ": a node of Soma\n\n"
                 "  somad [--config FILE] [--KEY VALUE ...]     a node: both roles under a small parent\n"
                 "  somad serve | work ...                      one role alone\n"
-                "  somad config check | show ...               read the configuration, say what is wrong or in force\n"
+                "  somad config check | show | markdown ...    read the configuration, say what is wrong or in force\n"
                 "  somad migrate [--database CONNINFO]         bring the schema to this version, as its owner (or SOMA_MIGRATE_DATABASE)\n"
                 "  somad keys init | rotate --key-file FILE    make the key ring; add a key and seal everything anew\n"
                 "  somad bootstrap --admin NAME --password-file FILE [--token-file FILE]\n"

@@ -254,8 +254,9 @@ void config_markdown(const struct config *c, struct buf *out)
     for (size_t i = 0; i < c->n; i++) {
         const struct config_key *k = c->values[i].key;
         buf_printf(out, "| `%s` | %s%s | %s | ", k->name, types[k->type], k->secret ? ", secret" : "", k->fallback ? k->fallback : "");
-        if (k->choices)
-            buf_str(out, k->choices);
+        if (k->choices) /* a bar would end the table's cell */
+            for (const char *p = k->choices; *p; p++)
+                buf_str(out, *p == '|' ? ", " : (char[]){*p, 0});
         else if (k->min || k->max)
             buf_printf(out, "%" PRId64 " to %" PRId64, k->min, k->max);
         buf_printf(out, " | %s%s%s |\n", k->help, k->required ? "; required" : "", k->reloadable ? "; taken over on SIGHUP" : "");

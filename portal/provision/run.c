@@ -17,7 +17,7 @@
 /* ---- what the run needs, read at once ---- */
 
 int run_open_sealed(const struct db_result *row, int col, const char *table, const char *id, int64_t version, struct arena *a, const void **ret, size_t *ret_len,
-                       struct err *e)
+                    struct err *e)
 {
     size_t len;
     const void *sealed = db_blob(row, 0, col, a, &len);

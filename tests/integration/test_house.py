@@ -39,6 +39,11 @@ def test_each_library_has_one_seam():
     assert not wrong
 
 
+def test_the_configuration_page_is_what_the_program_says(soma):
+    page = (CHECKOUT / "docs/configuration.md").read_text()
+    assert page.endswith(soma.somad("config", "markdown").stdout), "run `somad config markdown` and put its table at the end of docs/configuration.md"
+
+
 def test_every_query_prepares(soma):
     """Each embedded query is parsed and planned by the real schema, as the node's own role."""
     import subprocess
