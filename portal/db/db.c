@@ -117,7 +117,7 @@ int db_connect(const char *conninfo, const char *application, struct db_conn **r
     /* Defaults first, so that the given string may override them. */
     static const char *const keys[] = {"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
                                        "client_encoding", "application_name", "options", "dbname", NULL};
-    const char *values[] = {"5", "10", "5", "3", "20000", "UTF8", application, "-c search_path=soma,public -c timezone=UTC", conninfo, NULL};
+    const char *values[] = {"5", "10", "5", "3", "20000", "UTF8", application, "-c search_path=soma,public -c timezone=UTC -c idle_in_transaction_session_timeout=60s", conninfo, NULL};
     PGconn *pg = PQconnectdbParams(keys, values, 1);
     if (!pg || PQstatus(pg) != CONNECTION_OK) {
         int r = unavailable(e, "cannot reach the database", pg ? PQerrorMessage(pg) : "no memory");
