@@ -26,7 +26,7 @@ settle_places() {
     case $data in / | "$HOME" | "$checkout") die "$data cannot be a data folder." ;; esac
     # How this copy is called in what we print: somebody may copy it.
     me=./dev
-    [ "$data" = "$checkout/.data" ] || me="./dev --data $data"
+    [ "$data" = "$checkout/.data" ] || me="./dev --data $(printf %q "$data")"
     logs=$data/logs run=$data/run secrets=$data/secrets
     [[ ${opt_port:-1} =~ ^[0-9]+$ ]] || die "--port wants a number, not \"$opt_port\"."
 }
