@@ -111,7 +111,7 @@ need_providers() {
 
 need_provider() { # NAMESPACE/TYPE: one that is linked already, or can be
     if [ -z "$opt_mirror" ] && provider_linked "$1"; then return; fi
-    link_found_provider "$1"
+    link_found_provider "$1" || provider_linked "$1"
 }
 
 platform() { say "linux_$(dpkg --print-architecture)"; }
@@ -135,15 +135,17 @@ link_provider() { # NAMESPACE/TYPE VERSION FOLDER
 
 # The newest unpacked package of the first mirror that has one.
 link_found_provider() { # NAMESPACE/TYPE
-    local mirror host package
+    local mirror host package version
     while read -r mirror; do
+        [ ! "$mirror" -ef "$cache/providers" ] || continue # our own links are no source of themselves
         for host in "${provider_hosts[@]}"; do
             package=$(find -L "$mirror/$host/$1" -mindepth 2 -maxdepth 2 -type d -name "$(platform)" 2>/dev/null | sort -V | tail -1)
             [ -n "$package" ] || continue
+            version=$(basename "$(dirname "$package")") # of the path as it is named: links lead to folders of other names
             package=$(cd "$package" && pwd -P)
             [ -n "$(find "$package" -name 'terraform-provider-*' -perm -u+x)" ] || continue
-            link_provider "$1" "$(basename "$(dirname "$package")")" "$package"
-            say "Found the provider $1 $(basename "$(dirname "$package")") in $mirror."
+            link_provider "$1" "$version" "$package"
+            say "Found the provider $1 $version in $mirror."
             return
         done
     done < <(possible_mirrors)

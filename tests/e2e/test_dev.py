@@ -14,7 +14,7 @@ class Copy:
         self.data, self.port = folder / "data folder", free_port()  # a blank in the path, as people have them
 
     def dev(self, *arguments, check=True, timeout=900):
-        env = {k: v for k, v in os.environ.items() if not k.startswith("SOMA_") or k in ("SOMA_ENGINE", "SOMA_PROVIDER_MIRROR")}
+        env = {k: v for k, v in os.environ.items() if not k.startswith("SOMA_") or k == "SOMA_ENGINE"}
         done = subprocess.run([CHECKOUT / "dev", arguments[0], "--port", str(self.port), "--data", str(self.data), *arguments[1:]] if arguments[0] != "soma" else
                               [CHECKOUT / "dev", "--port", str(self.port), "--data", str(self.data), *arguments],
                               check=False, capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL, timeout=timeout)
