@@ -79,3 +79,20 @@ def test_a_taken_port_is_told(copies):
         s.listen()
         done = copies[0].dev("up", "--no-demo", check=False)
         assert done.returncode != 0 and str(copies[0].port) in done.stdout + done.stderr and "--port" in done.stdout + done.stderr
+
+
+def test_down_leaves_a_neighbour_alone_whose_folder_begins_with_its_name(tmp_path):
+    """What stands in "data folder" is no process of the copy in "data"."""
+    own, neighbour = tmp_path / "data", tmp_path / "data folder"
+    processes = []
+    for folder in (own, neighbour):
+        (folder / "logs").mkdir(parents=True)
+        processes.append(subprocess.Popen(["sleep", "60"], cwd=folder / "logs"))
+    try:
+        script = f'source "{CHECKOUT}/tools/dev/common.sh"; processes_naming "$1"'
+        seen = subprocess.run(["setsid", "bash", "-c", script, "-", own], check=True, capture_output=True, text=True).stdout
+        assert [int(line.split()[0]) for line in seen.splitlines()] == [processes[0].pid]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()

@@ -223,7 +223,7 @@ processes_naming() {
     python3 - "$1" <<'EOF'
 import os, re, sys
 
-named = re.compile(re.escape(os.fsencode(sys.argv[1])) + rb"(?![\w.-])")
+named = re.compile(re.escape(os.fsencode(sys.argv[1])) + rb"(?=[/\0\"'\n]|$)")  # not a neighbour's, as in "data two"
 
 
 def read(pid, what):
