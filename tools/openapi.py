@@ -18,6 +18,32 @@ def merge(into, part, where):
             into[key] = value
 
 
+WRITES = ("post", "put", "patch", "delete")
+PROBLEM = {"$ref": "#/components/responses/Problem"}
+
+
+def name_problems(document):
+    """What the node itself may answer, by what an operation takes: named for each, so that a client knows what to expect of it."""
+    for item in document["paths"].values():
+        for method in ("get", *WRITES):
+            if method not in item:
+                continue
+            operation = item[method]
+            wanted = {"400", "429", "500", "503"}
+            parameters = [str(p) for p in item.get("parameters", []) + operation.get("parameters", [])]
+            if operation.get("security") != [] or method in WRITES:  # sign-in and webhooks refuse too
+                wanted |= {"401", "403"}
+            if any("in': 'path'" in p or "orderId" in p or "serviceName" in p for p in parameters) or "{" in "".join(k for k, v in document["paths"].items() if v is item):
+                wanted.add("404")
+            if method in WRITES:
+                wanted |= {"404", "408", "409", "413", "415", "422"}
+            if any("IfMatch" in p for p in parameters):
+                wanted.add("412")
+            for status in sorted(wanted):
+                operation["responses"].setdefault(status, PROBLEM)
+            operation["responses"].pop("default", None)
+
+
 def bytes_as_c(data):
     return "\n".join(",".join(str(b) for b in data[i:i + 32]) + "," for i in range(0, len(data), 32))
 
@@ -34,6 +60,7 @@ for path in sorted(args.fragments):
     with open(path, encoding="utf-8") as f:
         merge(document, yaml.safe_load(f) or {}, "")
 document["paths"] = dict(sorted(document["paths"].items()))
+name_problems(document)
 text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=False)
 with open(args.json, "w", encoding="utf-8") as f:
     f.write(text)

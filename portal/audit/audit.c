@@ -48,7 +48,7 @@ static int walk(struct db_conn *c, int64_t *ret_entries, char head[AUDIT_ANCHOR_
         *ret_entries = db_i64(row, 0, 0);
         snprintf(head, AUDIT_ANCHOR_MAX, "%" PRId64 ":%s", *ret_entries, db_str(row, 0, 2));
         if (!db_is_null(row, 0, 3)) {
-            err_set(e, ERR_CONFLICT, "the audit log is broken: %s. Everything before it holds; compare with a backup", db_str(row, 0, 3));
+            err_set(e, ERR_CONFLICT, "%s. Everything before it holds; compare with a backup", db_str(row, 0, 3));
             return err_type(e, "audit-broken");
         }
         arena_reset(a);

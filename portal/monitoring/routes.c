@@ -76,11 +76,9 @@ static int reply_file(struct http_req *r, int column, const char *what, const ch
     int code = db_take(pool, &c, e);
     if (!code)
         code = db_run(c, Q_MONITORING_FILES, &row, e, db_text(name));
-    if (!code && db_rows(row))
-        code = auth_require(r->who, ROLE_VIEWER, db_str(row, 0, 0), e);
     if (code)
         return code;
-    if (!db_rows(row))
+    if (!db_rows(row) || !auth_has(r->who, ROLE_VIEWER, db_str(row, 0, 0))) /* what one may not read does not exist for one */
         return err_set(e, ERR_NOT_FOUND, "no service `%s` is watched", name);
     const char *text = db_str(row, 0, column);
     if (!*text)

@@ -144,6 +144,25 @@ static int insert_service(struct db_conn *c, struct accept *a, struct err *e)
     return service_created(c, a->name, a->team, a->order, e);
 }
 
+/* Who names a team, environment or golden path with a destroy means the service that is so: another is left alone. */
+static int check_destroy(const struct accept *a, const struct db_result *row, struct err *e)
+{
+    static const struct { const char *key; int col; } told[] = {{"team", 1}, {"template", 3}, {"environment", 5}, {"cost_centre", 6}};
+    struct err found = ERR_INIT;
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        const char *given = text_of(a->r->json, told[i].key), *is = db_str(row, 0, told[i].col);
+        char pointer[32];
+        snprintf(pointer, sizeof pointer, "/%s", told[i].key);
+        if (given && strcmp(given, is))
+            err_field(&found, pointer, "the service %s has `%s` here; leave it out, or name that", a->name, is);
+    }
+    if (json_object_size(json_object_get(a->r->json, "parameters")))
+        err_field(&found, "/parameters", "a destroy takes none");
+    if (found.code)
+        *e = found;
+    return found.code;
+}
+
 /* A destroy takes everything from the service. */
 static int take_service(struct db_conn *c, struct accept *a, struct err *e)
 {
@@ -158,6 +177,8 @@ static int take_service(struct db_conn *c, struct accept *a, struct err *e)
     if (!auth_has(a->r->who, ROLE_VIEWER, a->team))
         return err_set(e, ERR_NOT_FOUND, "there is no service `%s`; `soma services list` shows those that you may see", a->name);
     if ((r = auth_require(a->r->who, ROLE_DEVELOPER, a->team, e)))
+        return r;
+    if ((r = check_destroy(a, row, e)))
         return r;
     a->prior_state = arena_strdup(m, db_str(row, 0, 2));
     if (strcmp(a->prior_state, "ready") && strcmp(a->prior_state, "failed")) {

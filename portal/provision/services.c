@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "portal/audit/audit.h"
+#include "portal/core/log.h"
 #include "portal/json/json.h"
 #include "portal/provision/provision_private.h"
 #include "portal/secrets/secrets.h"
@@ -142,6 +143,10 @@ static int open_outputs(struct db_conn *c, const struct db_result *row, struct a
     BUF_AUTO plain = BUF_INIT;
     json_t *values = NULL;
     int r = secrets_open("service", db_str(row, 0, 0), db_i64(row, 0, 4), sealed, len, &plain, e);
+    if (r == ERR_INVALID) { /* the request is fine, what is kept is not */
+        log_error("a sealed value does not open", LOG_S("service", db_str(row, 0, 0)), LOG_S("reason", e->msg));
+        r = err_set(e, ERR_INTERNAL, "what is kept of the service's secrets does not open: it was changed, or its key is gone. The node's log says more; restore the database and the key file from one backup");
+    }
     if (!r)
         r = json_read(plain.data, plain.len, 0, &values, e);
     buf_wipe(&plain);

@@ -161,3 +161,19 @@ def test_an_order_is_canceled_while_it_waits(own_soma):
     assert answer.status == 409, answer
     soma.must(200, "PATCH", "/api/v1/environments/local", {"require_approval": False})
     assert soma.order("waiting-db")["state"] == "ready", "the name is free again"
+
+
+@pytest.mark.parametrize("told", [{"team": "shipping"}, {"environment": "elsewhere"}, {"template": "sqs-queue"}, {"parameters": {"size": "small"}}])
+def test_a_destroy_that_means_another_service_is_refused(soma, told):
+    if soma.api("GET", "/api/v1/services/meant-db").status == 404:
+        assert soma.order("meant-db")["state"] == "ready"
+    answer = soma.api("POST", "/api/v1/orders", {"kind": "destroy", "name": "meant-db", **told}, headers={"Idempotency-Key": secrets.token_hex(8)})
+    assert answer.status == 422 and [error["pointer"] for error in answer.json["errors"]] == ["/" + next(iter(told))], answer
+    assert soma.must(200, "GET", "/api/v1/services/meant-db").json["state"] == "ready"
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "PATH", "TF_REATTACH_PROVIDERS", "PLUGIN_MIN_PORT", "lower"])
+def test_a_credential_does_not_steer_the_host(soma, name):
+    answer = soma.api("POST", "/api/v1/environments", {"name": "steered", "credentials": {name: "x"}})
+    assert answer.status == 422 and "credentials" in str(answer.json["errors"]), answer
+    assert soma.api("GET", "/api/v1/environments/steered").status == 404

@@ -34,6 +34,7 @@ def test_another_team_neither_orders_nor_sees(people):
     assert attempt(people, "otto").status == 403
     assert people.api("GET", "/api/v1/services/hidden-db", token="otto").status == 404
     assert people.api("POST", "/api/v1/services/hidden-db/outputs/reveal", token="otto").status == 404
+    assert people.api("GET", "/api/v1/services/hidden-db/monitoring/rules", token="otto").status == 404
     assert "hidden-db" not in [s["name"] for s in people.must(200, "GET", "/api/v1/services?limit=500", token="otto").json["items"]]
     assert people.api("POST", "/api/v1/services/hidden-db/outputs/reveal", token="vera").status == 403
     outputs = people.must(200, "GET", "/api/v1/services/hidden-db/outputs", token="vera").json["outputs"]

@@ -59,7 +59,7 @@ class Postgres:
     def run(self, program, *arguments):
         command = [PG_BIN / program, *arguments]
         if os.geteuid() == 0:
-            command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]
+            command = ["unshare", "--user", "--map-user=1", "--map-group=1", *command]  # an id that every Debian has in passwd
         subprocess.run([str(c) for c in command], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=120)
 
     def start(self):
