@@ -28,37 +28,34 @@ static int load_saved(struct order *o, struct saved *ret, struct err *e)
     return r ? r : run_open_sealed(row, 1, "saved_plan", o->id, ret->serial, a, &ret->json, &ret->json_len, e);
 }
 
-/* Whether an apply of this order was begun before; its journal when it was cut off. */
+/* Whether an apply of this order was begun before; the journals of those that were cut off. */
 static int load_journal(struct order *o, bool *ret_begun, const void **ret, size_t *ret_len, struct err *e)
 {
     DB_CONN_AUTO c = NULL;
-    DB_RESULT_AUTO row = NULL;
+    DB_RESULT_AUTO rows = NULL;
+    BUF_AUTO all = BUF_INIT;
     int r = db_take(o->job->db, &c, e);
     if (!r)
-        r = db_run(c, Q_RUN_LAST_SWEPT_APPLY, &row, e, db_text(o->id));
-    if (r)
-        return r;
-    *ret_begun = db_rows(row) > 0;
-    if (!*ret_begun || db_is_null(row, 0, 1))
-        return 0;
-    return run_open_sealed(row, 1, "run", db_str(row, 0, 0), 0, o->job->arena, ret, ret_len, e);
-}
-
-static int64_t count_resources(const void *state, size_t len)
-{
-    json_t *doc = NULL;
-    if (!state || json_read(state, len, 200, &doc, NULL))
-        return 0;
-    int64_t n = 0;
-    size_t i;
-    const json_t *resource;
-    json_array_foreach(json_object_get(doc, "resources"), i, resource) {
-        const char *mode = json_string_value(json_object_get(resource, "mode"));
-        if (mode && !strcmp(mode, "managed"))
-            n += (int64_t)json_array_size(json_object_get(resource, "instances"));
+        r = db_run(c, Q_RUN_APPLIES, &rows, e, db_text(o->id));
+    *ret_begun = !r && db_rows(rows) > 0;
+    for (int i = 0; !r && i < db_rows(rows); i++) {
+        if (db_is_null(rows, i, 1))
+            continue;
+        size_t len;
+        const void *sealed = db_blob(rows, i, 1, o->job->arena, &len);
+        BUF_AUTO plain = BUF_INIT;
+        if (!(r = secrets_open("run", db_str(rows, i, 0), 0, sealed, len, &plain, e))) {
+            buf_add(&all, plain.data, plain.len);
+            buf_char(&all, '\n'); /* the last line may be half a line */
+        }
+        buf_wipe(&plain);
     }
-    json_decref(doc);
-    return n;
+    if (!r && all.len) {
+        *ret = arena_memdup(o->job->arena, all.data, all.len);
+        *ret_len = all.len;
+    }
+    buf_wipe(&all);
+    return r;
 }
 
 /* 1: the last state holds no resource, or there is none. */
@@ -74,7 +71,7 @@ int run_nothing_to_destroy(struct order *o, struct err *e)
     if (r || db_rows(row) == 0)
         return r ? r : 1;
     r = run_open_sealed(row, 2, "terraform_state", o->service_id, db_i64(row, 0, 0), o->job->arena, &state, &len, e);
-    return r ? r : count_resources(state, len) == 0;
+    return r ? r : run_count_resources(state, len) == 0;
 }
 
 int run_plan_is_current(struct order *o, struct err *e)
@@ -89,7 +86,7 @@ int run_plan_is_current(struct order *o, struct err *e)
     if (!r)
         r = db_run(c, Q_STATE_LAST, &state, e, db_text(o->service_id));
     if (!r)
-        r = db_run(c, Q_RUN_LAST_SWEPT_APPLY, &begun, e, db_text(o->id));
+        r = db_run(c, Q_RUN_APPLIES, &begun, e, db_text(o->id));
     if (r)
         return r;
     if (db_rows(plan) == 0 && o->destroy)
@@ -246,8 +243,7 @@ static int resources_body(struct db_conn *c, void *arg, struct err *e)
 {
     struct keep *k = arg;
     const struct order *o = k->s->order;
-    int r = db_run(c, Q_SERVICE_SET_RESOURCES, NULL, e, db_text(o->service_id), db_int(k->resources));
-    return r ? r : service_changed(c, o->name, o->team, "resources", e);
+    return service_set_resources(c, o->service_id, o->name, o->team, k->resources, e);
 }
 
 static bool same_tools(const struct run_setup *s, const struct saved *saved)
@@ -285,7 +281,7 @@ static int apply_with(struct run_setup *s, struct run_outcome *ret, struct err *
     r = run_engine(s, TF_APPLY, &in, &result, e);
     if (r && run_error_is_ours(r))
         return r;
-    struct keep k = {s, &result, count_resources(result.state ? result.state : s->state, result.state ? result.state_len : s->state_len)};
+    struct keep k = {s, &result, run_count_resources(result.state ? result.state : s->state, result.state ? result.state_len : s->state_len)};
     if (r || !result.ok) {
         run_fail(s, "apply", &result, e, ret);
         return road_tx(o, resources_body, &k, e);

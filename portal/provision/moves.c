@@ -72,3 +72,10 @@ int service_changed(struct db_conn *c, const char *name, const char *team, const
     buf_char(&data, '}');
     return service_event(c, name, team, "service.changed", data.data, e);
 }
+
+int service_set_resources(struct db_conn *c, const char *id, const char *name, const char *team, int64_t resources, struct err *e)
+{
+    DB_RESULT_AUTO set = NULL;
+    int r = db_run(c, Q_SERVICE_SET_RESOURCES, &set, e, db_text(id), db_int(resources));
+    return r || db_affected(set) == 0 ? r : service_changed(c, name, team, "resources", e);
+}

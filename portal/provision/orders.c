@@ -6,8 +6,10 @@
 
 #include "portal/audit/audit.h"
 #include "portal/auth/idempotency.h"
+#include "portal/catalog/catalog.h"
 #include "portal/core/id.h"
 #include "portal/json/json.h"
+#include "portal/monitoring/monitoring.h"
 #include "portal/provision/provision_private.h"
 #include "portal/secrets/secrets.h"
 #include "provision_queries.h"
@@ -126,6 +128,19 @@ static int seal_values(struct accept *a, const char *table, const char *row, str
     return r;
 }
 
+/* What a failed service of that name left in catalog, monitoring and states goes with it. */
+static int free_name(struct db_conn *c, const struct accept *a, struct err *e)
+{
+    DB_RESULT_AUTO old = NULL;
+    int r = db_run(c, Q_SERVICE_REUSABLE, &old, e, db_text(a->name), db_text(a->team));
+    if (r || db_rows(old) == 0)
+        return r;
+    const char *id = db_str(old, 0, 0);
+    if ((r = monitoring_remove(c, id, e)) || (r = catalog_remove_service(c, id, e)))
+        return r;
+    return db_run(c, Q_STATE_WIPE, NULL, e, db_text(id));
+}
+
 static int insert_service(struct db_conn *c, struct accept *a, struct err *e)
 {
     BUF_AUTO sealed = BUF_INIT;
@@ -133,7 +148,7 @@ static int insert_service(struct db_conn *c, struct accept *a, struct err *e)
     a->service_id = a->service;
     int r = seal_values(a, "service", a->service, &sealed, e);
     if (!r)
-        r = db_run(c, Q_SERVICE_REUSABLE, NULL, e, db_text(a->name), db_text(a->team));
+        r = free_name(c, a, e);
     if (r)
         return r;
     r = db_run(c, Q_SERVICE_INSERT, NULL, e, db_text(a->service), db_text(a->name), db_text(a->template), db_text(a->template_version), db_text(a->environment),
@@ -348,7 +363,7 @@ struct decide {
     const char *id, *decision, *comment;
     const char *answer;
     /* of the locked order */
-    const char *team, *state, *person, *kind, *service_id, *prior_state, *name, *person_name;
+    const char *team, *state, *person, *kind, *service_id, *prior_state, *name, *person_name, *environment;
     bool plan_only;
 };
 
@@ -372,6 +387,7 @@ static int lock_order(struct db_conn *c, struct decide *d, struct err *e)
     d->name = arena_strdup(a, db_str(row, 0, 7));
     d->plan_only = db_bool(row, 0, 8);
     d->person_name = arena_strdup(a, db_str(row, 0, 9));
+    d->environment = arena_strdup(a, db_str(row, 0, 10));
     return 0;
 }
 
@@ -432,7 +448,7 @@ static int approve(struct db_conn *c, struct decide *d, struct err *e)
     const struct principal *p = d->r->who;
     const char *reason = arena_printf(d->r->arena, "approved by %s%s%s", p->person_name, *d->comment ? ": " : "", d->comment);
     int r = order_move(c, d->id, d->team, "awaiting_approval", "applying", p->name, reason, NULL, e);
-    struct jobs_spec job = {.kind = "order", .subject = d->id, .team = d->team};
+    struct jobs_spec job = {.kind = "order", .subject = d->id, .team = d->team, .environment = d->environment};
     return r ? r : jobs_enqueue(c, &job, NULL, e);
 }
 

@@ -46,6 +46,8 @@ int service_move(struct db_conn *c, const char *id, const char *name, const char
 /* Events of a service's row that changed without a move: they tell who keeps it in memory. In the same transaction. `what`: "outputs", "resources", "warning". */
 int service_created(struct db_conn *c, const char *name, const char *team, const char *order, struct err *e);
 int service_changed(struct db_conn *c, const char *name, const char *team, const char *what, struct err *e);
+/* How many resources the service has; its event when that is another number than before. */
+int service_set_resources(struct db_conn *c, const char *id, const char *name, const char *team, int64_t resources, struct err *e);
 int order_event(struct db_conn *c, const char *order_id, const char *team, const char *type, const char *data, struct err *e);
 
 /* ---- road.c ---- */

@@ -308,6 +308,15 @@ static int walk(struct order *o, struct err *e)
     }
 }
 
+/* Whether a conflict means that somebody moved the order meanwhile (canceled it): then nothing is left to do here. Any other is a failed step. */
+static bool was_moved(struct job *j, const struct order *o)
+{
+    DB_CONN_AUTO c = NULL;
+    DB_RESULT_AUTO row = NULL;
+    return o->state && !db_take(j->db, &c, NULL) && !db_run(c, Q_ORDER_FIND, &row, NULL, db_text(j->subject)) &&
+           (db_rows(row) == 0 || strcmp(db_str(row, 0, 2), o->state) != 0);
+}
+
 int road_run(struct job *j, struct err *e)
 {
     struct order o = {0};
@@ -322,9 +331,7 @@ int road_run(struct job *j, struct err *e)
     json_decref(o.parameters);
     templates_version_done(&o.version);
     log_context(NULL, NULL);
-    if (!r)
-        return JOBS_DONE;
-    if (r == ERR_CONFLICT) /* somebody moved the order meanwhile (canceled): nothing is left to do here */
+    if (!r || (r == ERR_CONFLICT && was_moved(j, &o)))
         return JOBS_DONE;
     return r == ERR_NOT_FOUND ? JOBS_DEAD : JOBS_RETRY;
 }

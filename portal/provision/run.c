@@ -2,6 +2,7 @@
  *
  * The complication: an apply may have been cut off. Then the last state and the journal say what is left; it is planned anew with imports for what was in flight, and
  * applied only where it does no more than the plan that was approved. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -257,6 +258,28 @@ static void on_event(void *user, const struct tf_event *ev, const char *json)
         log_warn("an event of the engine could not be stored", LOG_S("type", ev->type_name), LOG_S("reason", e.msg));
 }
 
+int64_t run_count_resources(const void *state, size_t len)
+{
+    json_t *doc = NULL;
+    if (!state || json_read(state, len, 200, &doc, NULL))
+        return 0;
+    int64_t n = 0;
+    size_t i;
+    const json_t *resource;
+    json_array_foreach(json_object_get(doc, "resources"), i, resource) {
+        const char *mode = json_string_value(json_object_get(resource, "mode"));
+        if (mode && !strcmp(mode, "managed"))
+            n += (int64_t)json_array_size(json_object_get(resource, "instances"));
+    }
+    json_decref(doc);
+    return n;
+}
+
+int run_keep_resources(struct db_conn *c, const char *service, const char *name, const char *team, const void *state, size_t len, struct err *e)
+{
+    return service_set_resources(c, service, name, team, run_count_resources(state, len), e);
+}
+
 struct state_write { struct run_setup *s; const char *run, *lineage; int64_t serial; const void *bytes; size_t n; };
 
 static int state_body(struct db_conn *c, void *arg, struct err *e)
@@ -264,7 +287,10 @@ static int state_body(struct db_conn *c, void *arg, struct err *e)
     struct state_write *w = arg;
     BUF_AUTO sealed = BUF_INIT;
     int r = secrets_seal("terraform_state", w->s->order->service_id, w->serial, w->bytes, w->n, &sealed, e);
-    return r ? r : db_run(c, Q_STATE_PUT, NULL, e, db_text(w->s->order->service_id), db_int(w->serial), db_text(w->lineage), db_bytes(sealed.data, sealed.len), db_text(w->run));
+    const struct order *o = w->s->order;
+    if (!r)
+        r = db_run(c, Q_STATE_PUT, NULL, e, db_text(o->service_id), db_int(w->serial), db_text(w->lineage), db_bytes(sealed.data, sealed.len), db_text(w->run));
+    return r ? r : run_keep_resources(c, o->service_id, o->name, o->team, w->bytes, w->n, e);
 }
 
 /* The database may be away for a while: as long as the lease stands, storing is tried again. */
@@ -282,19 +308,23 @@ static int on_state(void *user, int64_t serial, const char *lineage, const void 
     }
 }
 
-struct end_write { struct run_setup *s; const char *run, *outcome; int64_t serial; };
+struct end_write { struct run_setup *s; const char *run, *outcome; const struct tf_result *result; };
 
 static int end_body(struct db_conn *c, void *arg, struct err *e)
 {
     struct end_write *w = arg;
+    BUF_AUTO journal = BUF_INIT;
     int r = jobs_leash_ended(c, provision_get()->node_id, w->run, e);
-    return r ? r : db_run(c, Q_RUN_END, NULL, e, db_text(w->run), db_text(w->outcome), db_int(w->serial));
+    if (!r && w->result->journal_len)
+        r = secrets_seal("run", w->run, 0, w->result->journal, w->result->journal_len, &journal, e);
+    return r ? r : db_run(c, Q_RUN_END, NULL, e, db_text(w->run), db_text(w->outcome), db_int(w->result->serial),
+                          journal.len ? db_bytes(journal.data, journal.len) : db_null());
 }
 
 /* Records that no process of the run is left. Needs no lease: it is a fact. When it cannot be written now, the folder stays and the sweep writes it. */
 static bool record_end(struct run_setup *s, const char *run, const struct tf_result *result)
 {
-    struct end_write w = {s, run, result->ok ? "ok" : result->stopped ? "stopped" : "failed", result->serial};
+    struct end_write w = {s, run, result->ok ? "ok" : result->stopped || result->journal_len ? "stopped" : "failed", result};
     struct err e = ERR_INIT;
     for (int i = 0; i < 20; i++) {
         if (!db_tx(s->order->job->db, end_body, &w, &e))
@@ -334,6 +364,8 @@ int run_engine(struct run_setup *s, enum tf_phase phase, const struct run_input 
     r = tf_run(d, &spec, s->arena, result, e);
     bool recorded = !result->started || record_end(s, u.run, result);
     tf_dir_free(d, recorded);
+    if (!r && !result->ok && result->exit_status == 128 + SIGKILL) /* by the kernel that wanted memory, say; not by us */
+        r = err_set(e, ERR_UNAVAILABLE, "the engine was killed in mid-%s", u.phase);
     return r;
 }
 

@@ -23,6 +23,10 @@ void run_setup_done(struct run_setup *s);
 
 struct run_input { const void *plan; size_t plan_len; const struct tf_import *imports; size_t n_imports; };
 int run_engine(struct run_setup *s, enum tf_phase phase, const struct run_input *in, struct tf_result *result, struct err *e);
+/* Managed resources in a state; 0 for what is none. */
+int64_t run_count_resources(const void *state, size_t len);
+/* The service's count after a state was stored, in its transaction: whoever takes over, or gives up, knows what there is. */
+int run_keep_resources(struct db_conn *c, const char *service, const char *name, const char *team, const void *state, size_t len, struct err *e);
 void run_providers_json(const struct run_setup *s, struct buf *b);
 bool run_event_is_kept(const char *phase, const struct tf_event *ev);
 /* Fills ret with the engine's first error, or e's words. */

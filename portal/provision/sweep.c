@@ -7,15 +7,18 @@
 
 
 /* The last state of a run that was cut off, unless a later one is stored already. */
-static int keep_state(struct db_conn *c, const struct tf_leftover *l, const char *service, struct err *e)
+static int keep_state(struct db_conn *c, const struct tf_leftover *l, const struct db_result *run, struct err *e)
 {
+    const char *service = db_str(run, 0, 1);
     DB_RESULT_AUTO last = NULL;
     int r = db_run(c, Q_STATE_LAST, &last, e, db_text(service));
     if (r || (db_rows(last) && db_i64(last, 0, 0) >= l->serial))
         return r;
     BUF_AUTO sealed = BUF_INIT;
     r = secrets_seal("terraform_state", service, l->serial, l->state, l->state_len, &sealed, e);
-    return r ? r : db_run(c, Q_STATE_PUT, NULL, e, db_text(service), db_int(l->serial), db_text(l->lineage ? l->lineage : ""), db_bytes(sealed.data, sealed.len), db_text(l->run));
+    if (!r)
+        r = db_run(c, Q_STATE_PUT, NULL, e, db_text(service), db_int(l->serial), db_text(l->lineage ? l->lineage : ""), db_bytes(sealed.data, sealed.len), db_text(l->run));
+    return r ? r : run_keep_resources(c, service, db_str(run, 0, 2), db_str(run, 0, 3), l->state, l->state_len, e);
 }
 
 static int swept_body(struct db_conn *c, void *arg, struct err *e)
@@ -24,7 +27,7 @@ static int swept_body(struct db_conn *c, void *arg, struct err *e)
     DB_RESULT_AUTO row = NULL;
     int r = db_run(c, Q_RUN_ORDER, &row, e, db_text(l->run));
     if (!r && db_rows(row) && !db_is_null(row, 0, 1) && l->state)
-        r = keep_state(c, l, db_str(row, 0, 1), e);
+        r = keep_state(c, l, row, e);
     BUF_AUTO journal = BUF_INIT;
     if (!r && l->journal_len)
         r = secrets_seal("run", l->run, 0, l->journal, l->journal_len, &journal, e);

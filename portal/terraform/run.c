@@ -309,6 +309,17 @@ static void collect_state(struct run *r)
     }
 }
 
+/* An engine that was killed leaves what it had begun in its journal alone: OpenTofu writes no state after each resource. */
+static void collect_journal(struct run *r)
+{
+    BUF_AUTO b = BUF_INIT;
+    bool cut = r->r->stopped || r->r->exit_status > 128;
+    if (r->s->phase != TF_APPLY || !cut || fs_read(arena_printf(r->a, "%s/" TF_JOURNAL, tf_dir_path(r->d)), TF_JOURNAL_MAX, &b, NULL) || !b.len)
+        return;
+    r->r->journal = arena_strndup(r->a, b.data, b.len);
+    r->r->journal_len = b.len;
+}
+
 /* ---- the loop ---- */
 
 static void read_pipe(int *fd, struct buf *b, size_t keep)
@@ -820,6 +831,7 @@ static int end(struct run *r, int rc)
         }
         read_journal(r);
         collect_state(r);
+        collect_journal(r);
         tf_leash_free(r->leash);
     }
     tf_files_forget(r->d, r->s);

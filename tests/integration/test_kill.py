@@ -2,6 +2,7 @@
 import os
 import secrets
 import signal
+import subprocess
 import time
 
 import pytest
@@ -115,3 +116,113 @@ def test_a_run_survives_a_short_outage_of_the_database(own_soma):
     soma.store.start()
     wait_for("ready again by itself", 30, soma.nodes[0].ready)
     check_ready(soma, settle(soma, orders))
+
+
+class NoNewDatabase:
+    """While this is held, CREATE DATABASE waits on the workloads server: an apply stands in its middle, the role made, the database not."""
+
+    def __init__(self, soma):
+        self.soma = soma
+
+    def __enter__(self):
+        self.session = subprocess.Popen(["psql", self.soma.workloads.conninfo(), "-XAtq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.session.stdin.write("begin; lock table pg_database in exclusive mode; select 'held';\n")
+        self.session.stdin.flush()
+        assert self.session.stdout.readline().strip() == "held"
+        return self
+
+    def __exit__(self, *_):
+        self.session.stdin.close()
+        self.session.wait()
+
+    def waiting(self):
+        return self.soma.workloads.sql("select pid from pg_stat_activity where query ilike 'create database%' and wait_event_type = 'Lock'")
+
+    def forget(self):
+        """The server learns late that a client has died."""
+        self.soma.workloads.sql("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'create database%'")
+        wait_for("the server gave it up", 20, lambda: not self.waiting())
+
+
+def leashes_of(soma):
+    return [pid for pid in soma.processes() if open(f"/proc/{pid}/comm", encoding="utf-8").read().strip() == "soma-leash"]
+
+
+def below(pid, name):
+    """Ids of a process's descendants whose name it is."""
+    children = [int(p) for p in open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8").read().split()]
+    return [p for p in children if open(f"/proc/{p}/comm", encoding="utf-8").read().strip() == name] + [p for c in children for p in below(c, name)]
+
+
+@pytest.mark.parametrize("victim", ["soma-leash", "engine"])
+def test_an_apply_whose_leash_or_engine_is_killed_goes_on(own_soma, victim):
+    soma = own_soma(lease_seconds=10)
+    with NoNewDatabase(soma) as stop:
+        orders = place(soma, ["part"])
+        wait_for("the apply stands in its middle", 60, stop.waiting)
+        leashes = leashes_of(soma)
+        for pid in leashes if victim == "soma-leash" else below(leashes[0], "engine"):
+            os.kill(pid, signal.SIGKILL)
+        stop.forget()
+    ended = settle(soma, orders)
+    check_ready(soma, ended)
+    applies = [run["outcome"] for run in ended["part"]["runs"] if run["phase"] == "apply"]
+    assert applies == ["stopped", "ok"]
+
+
+def test_what_a_first_killed_apply_made_is_known_after_a_second(own_soma):
+    soma = own_soma(lease_seconds=10)
+    with NoNewDatabase(soma) as stop:
+        orders = place(soma, ["twice"])
+        for _ in range(3):
+            wait_for("the apply stands in its middle", 60, stop.waiting)
+            soma.nodes[0].kill("work")
+            stop.forget()
+    check_ready(soma, settle(soma, orders))
+
+
+def test_a_name_is_not_given_away_after_an_apply_that_was_cut_off(own_soma):
+    soma = own_soma(lease_seconds=10)
+    with NoNewDatabase(soma) as stop:
+        orders = place(soma, ["mine"])
+        wait_for("the apply stands in its middle", 60, stop.waiting)
+        soma.must(200, "PATCH", "/api/v1/environments/local", {"credentials": {"PGPASSWORD": "another one"}})
+        soma.nodes[0].kill("work")
+        stop.forget()
+    assert settle(soma, orders)["mine"]["state"] == "failed"
+    answer = soma.api("POST", "/api/v1/orders", {"kind": "create", "name": "mine", "template": "postgres-database", "environment": "local", "team": "payments",
+                                                 "parameters": {"size": "small"}}, headers={"Idempotency-Key": secrets.token_hex(8)})
+    assert answer.status == 409 and answer.json["link"] == "/api/v1/services/mine"
+
+
+def test_approved_orders_keep_to_their_environments_limit(own_soma):
+    soma = own_soma()
+    soma.must(200, "PATCH", "/api/v1/environments/local", {"require_approval": True, "max_running": 1})
+    soma.person("boss", "approver")
+    orders = place(soma, ["limit-a", "limit-b", "limit-c"])
+    for order in orders.values():
+        soma.wait_order(order, ("awaiting_approval",))
+    wait_for("no job is left", 20, lambda: soma.store.sql("select count(*) from soma.job", "soma") == [["0"]])
+    with NoNewDatabase(soma) as stop:
+        for order in orders.values():
+            soma.must(200, "POST", f"/api/v1/orders/{order}/approval", {"decision": "approve"}, token="boss")
+        wait_for("an apply stands in its middle", 60, stop.waiting)
+        time.sleep(3)
+        assert soma.store.sql("select count(*) from soma.run where phase = 'apply' and ended_at is null", "soma") == [["1"]]
+    for order in settle_states(soma, orders, ("ready", "failed")).values():
+        assert order["state"] == "ready", order["reason"]
+
+
+def settle_states(soma, orders, states):
+    return {name: soma.wait_order(order, states, 240) for name, order in orders.items()}
+
+
+def test_a_name_that_is_free_again_is_catalogued_anew(own_soma):
+    """The destroy of the first was given up behind its apply: the entity of the old service stood in the new one's way, and the order waited for ever."""
+    soma = own_soma()
+    assert soma.order("again")["state"] == "ready"
+    soma.workloads.sql('drop database "again"')
+    soma.workloads.sql('drop role "again"')
+    soma.store.sql("update soma.service set state = 'failed', resources = 0 where name = 'again'", "soma")
+    assert soma.order("again")["state"] == "ready"
+    assert soma.store.sql("select count(*) from soma.catalog_entity where name = 'again'", "soma") == [["1"]]

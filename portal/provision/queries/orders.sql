@@ -11,7 +11,7 @@ order by o.id desc limit $6
 select o.id, o.team, o.state, o.person, o.kind, o.service_id, o.prior_state, o.name, o.plan_only, o.person_name from orders o where o.id = $1
 -- name: order_lock
 -- cancel, approval and the worker's next step take turns on the order's row
-select o.id, o.team, o.state, o.person, o.kind, o.service_id, o.prior_state, o.name, o.plan_only, o.person_name from orders o where o.id = $1 for update
+select o.id, o.team, o.state, o.person, o.kind, o.service_id, o.prior_state, o.name, o.plan_only, o.person_name, o.environment from orders o where o.id = $1 for update
 -- name: order_insert
 insert into orders (id, kind, service_id, name, template, template_version, environment, team, actor, actor_name, person, person_name, cost_centre, parameters, plan_only, state, prior_state)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'queued', $16)

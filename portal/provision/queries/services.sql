@@ -15,9 +15,11 @@ from service s where s.name = $1 order by (s.state <> 'destroyed') desc, s.id de
 select s.id, s.team, s.state, s.template, s.template_version, s.environment, s.cost_centre, s.parameters, s.current_order from service s
 where s.name = $1 and s.state <> 'destroyed' for update
 -- name: service_reusable
--- a failed one that holds nothing gives its name back
-update service set state = 'destroyed', destroyed_at = now(), version = version + 1
-where name = $1 and team = $2 and state = 'failed' and resources = 0 and not exists (select from orders o where o.id = current_order and o.finished_at is null) returning id
+-- a failed one that holds nothing gives its name back; after an apply that was cut off nobody knows that it holds nothing
+update service set state = 'destroyed', destroyed_at = now(), version = version + 1, sealed_outputs = null, sealed_values = null
+where name = $1 and team = $2 and state = 'failed' and resources = 0 and not exists (select from orders o where o.id = current_order and o.finished_at is null)
+  and coalesce((select r.outcome from run r join orders o on o.id = r.order_id where o.service_id = service.id and r.phase = 'apply' order by r.started_at desc limit 1), '') not in ('swept', 'stopped')
+returning id
 -- name: service_insert
 insert into service (id, name, template, template_version, environment, team, owner, cost_centre, state, parameters, tags, current_order, sealed_values)
 values ($1, $2, $3, $4, $5, $6, $7, $8, 'creating', $9, $10, $11, $12)
@@ -35,7 +37,7 @@ update service set outputs = $2::jsonb, sealed_outputs = $3, outputs_version = $
 -- name: service_outputs_version
 select outputs_version + 1 from service where id = $1
 -- name: service_set_resources
-update service set resources = $2, version = version + 1 where id = $1
+update service set resources = $2, version = version + 1 where id = $1 and resources <> $2
 -- name: service_set_warning
 update service set warning = $2, version = version + 1 where id = $1
 -- name: state_put
