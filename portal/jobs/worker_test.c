@@ -304,10 +304,10 @@ static void the_database_away_for_a_while(void **state)
     (void)state;
     NEEDS_DATABASE();
     char sql[200];
-    atomic_store(&slow_ms, 1600);
+    atomic_store(&slow_ms, 5000);
     atomic_store(&begun, 0);
     enqueue((struct jobs_spec){.kind = "slow", .subject = "s"});
-    struct jobs *a = start("a", 1, 600), *b = start("b", 1, 600);
+    struct jobs *a = start("a", 1, 2000), *b = start("b", 1, 2000);
     while (!atomic_load(&begun))
         clock_sleep_ms(5);
     struct db_conn *server = NULL;
@@ -316,7 +316,7 @@ static void the_database_away_for_a_while(void **state)
     OK(db_script(server, sql, &err));
     snprintf(sql, sizeof sql, "select pg_terminate_backend(pid) from pg_stat_activity where datname = '%s' and usename = 'soma_app'", database->name);
     OK(db_script(server, sql, &err));
-    clock_sleep_ms(900); /* beyond the lease */
+    clock_sleep_ms(3000); /* beyond the lease */
     snprintf(sql, sizeof sql, "alter database %s with allow_connections = true", database->name);
     OK(db_script(server, sql, &err));
     db_give(server);
