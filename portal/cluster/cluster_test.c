@@ -118,7 +118,7 @@ static void subscribe(struct cluster *c, struct client *cl, const char *entity, 
 
 static void pull(struct client *cl, int flags)
 {
-    if (cl->cap - cl->len < 65536)
+    if (cl->cap - cl->len <= 65536) /* what is read, and the NUL behind it */
         cl->text = realloc(cl->text, cl->cap = cl->cap * 2 + 131072);
     ssize_t n = recv(cl->fd, cl->text + cl->len, 65536, flags);
     if (n == 0)
