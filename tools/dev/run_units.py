@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs the unit tests that CTest knows of and counts the cmocka tests inside each program.
 
+A program that fails beside others is run once more by itself, and that is said.
 A program that ends badly without a failed test of its own (a sanitizer's finding, a crash, a timeout) counts as one failure.
 """
 import argparse
@@ -11,6 +12,7 @@ import re
 import subprocess
 import sys
 
+FOUND = re.compile(rb"data race|heap-|stack-|use-after|double-free|runtime error:|lock-order|deadly ?signal|WARNING: ThreadSanitizer|Segmentation fault", re.I)
 LINE = re.compile(rb"^\[  (PASSED|FAILED|SKIPPED) +\] (\d+) test\(s\)", re.M)
 
 
@@ -67,12 +69,25 @@ def main():
         status = run(wrap + command, timeout, folder, log)
         return name, status, log, counts(log, status)
 
+    def again(test, first):
+        """A program that failed beside others has one more try with the machine to itself: leases and heartbeats are kept by the clock. What a sanitizer
+        found in memory or between threads stands, however the second try ends."""
+        if FOUND.search(open(first[2], "rb").read()):
+            return first
+        os.replace(first[2], first[2] + ".first")
+        second = one(test)
+        print(f"--- {first[0]} failed beside others and {'failed' if second[3][1] else 'passed'} by itself; the first log: {first[2]}.first", flush=True)
+        return second
+
     total = [0, 0, 0]
+    tests = list(programs(options.build, options.label))
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for name, status, log, result in pool.map(one, programs(options.build, options.label)):
-            total = [a + b for a, b in zip(total, result)]
-            if result[1]:
-                print(f"--- {name} failed (status {status}); the end of {log}\n{tail(log)}---", flush=True)
+        ended = list(pool.map(one, tests))
+    for test, first in zip(tests, ended):
+        name, status, log, result = again(test, first) if first[3][1] else first
+        total = [a + b for a, b in zip(total, result)]
+        if result[1]:
+            print(f"--- {name} failed (status {status}); the end of {log}\n{tail(log)}---", flush=True)
     with open(options.result, "w") as f:
         print(*total, file=f)
     sys.exit(total[1] != 0)

@@ -182,7 +182,7 @@ run_pytest() { # FOLDER BUILD [CMAKE OPTIONS]
     with_cache_locked build "${@:2}"
     cd "$checkout/tests" || return
     export SOMA_BUILD=$checkout/build/$2
-    "$venv/bin/python" -B -m pytest -q --tb=short -p no:cacheprovider --rootdir=. --confcutdir=. --junitxml="$report" "$1" </dev/null || status=$?
+    "$venv/bin/python" -B -m pytest -q --tb=short --reruns 1 --rerun-except "a sanitizer spoke" -p no:cacheprovider --rootdir=. --confcutdir=. --junitxml="$report" "$1" </dev/null || status=$?
     read_report "$report" $status
 }
 
