@@ -163,7 +163,7 @@ static void files_are_for_those_who_may_read_the_service(void **state)
     need_database();
     kit_expect(server, GET("/api/v1/services/orders-db/monitoring/rules"), 200, "pg_stat_database_numbackends{datname=\\\"orders-db\\\"} > 0.8 * 20");
     kit_expect(server, GET("/api/v1/services/orders-db/monitoring/dashboard"), 200, "\"uid\": \"orders-db\"");
-    kit_expect(server, GET("/api/v1/services/other-db/monitoring/rules"), 403, "billing");
+    kit_expect(server, GET("/api/v1/services/other-db/monitoring/rules"), 404, "other-db");
     kit_expect(server, GET("/api/v1/services/none/monitoring/rules"), 404, "none");
     struct answer a = kit_ask(server, GET("/api/v1/services/orders-db/monitoring/rules"));
     char again[2500];
