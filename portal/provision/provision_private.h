@@ -33,8 +33,8 @@ int services_show(struct http_req *r, struct err *e);
 int services_outputs(struct http_req *r, struct err *e);
 int services_reveal(struct http_req *r, struct err *e);
 
-/* limit and opened cursor of a list request; *ret_after is NULL on the first page. */
-int page_of(struct http_req *r, int64_t *ret_limit, const char **ret_after, struct err *e);
+/* Answers a list by its query, whose parameters are: teams, state, team, the value of the query parameter `filter`, the id to go on behind, and how many. */
+int page_reply(struct http_req *r, const struct db_query *page, const char *filter, struct err *e);
 
 /* ---- moves.c: changes of state, each with step, event and (where a person acts) audit ---- */
 /* The order goes from `from` to `to`; ERR_CONFLICT when it is not in `from` any more. problem: JSON text or NULL. */

@@ -92,7 +92,7 @@ static int fail_denied(struct order *o, const char *point, const char *reason, s
     return finish_failed(o, arena_printf(o->job->arena, "denied: %s", reason), problem.data, o->destroy ? o->prior_state : "destroyed", e);
 }
 
-/* ---- steps: each does its work and moves the order on; 0 to go on, 1 when the job is done with the order for now ---- */
+/* ---- steps: each does its work and moves the order on: walk() goes by the state it left ---- */
 
 static int step_queued(struct order *o, struct err *e)
 {

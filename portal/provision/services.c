@@ -12,17 +12,7 @@
 
 int services_list(struct http_req *r, struct err *e)
 {
-    DB_CONN_AUTO c = NULL;
-    DB_RESULT_AUTO rows = NULL;
-    int64_t limit;
-    const char *after;
-    int x = page_of(r, &limit, &after, e);
-    if (!x)
-        x = db_take(provision_get()->db, &c, e);
-    if (!x)
-        x = db_run(c, Q_SERVICE_PAGE, &rows, e, db_text(auth_teams_json(r->who, r->arena)), db_text(http_query(r, "state")), db_text(http_query(r, "team")),
-                   db_text(http_query(r, "environment")), db_text(after), db_int(limit + 1));
-    return x ? x : auth_reply_page(r, rows, limit, e);
+    return page_reply(r, &Q_SERVICE_PAGE, "environment", e);
 }
 
 static int no_service(struct err *e, const char *name)
