@@ -33,6 +33,8 @@ const struct config_key node_config[] = {
     {.name = "log_level", .type = CONFIG_ENUM, .fallback = "info", .choices = "debug|info|warn|error", .reloadable = true, .help = "least level that is logged"},
     {.name = "node_name", .type = CONFIG_STRING, .help = "name of this node; the host's by default"},
     {.name = "http_threads", .type = CONFIG_INT, .fallback = "64", .min = 2, .max = 512, .help = "threads that answer requests"},
+    {.name = "body_grace_seconds", .type = CONFIG_INT, .fallback = "5", .min = 1, .max = 60, .help = "how long a client may pause in sending a body, or in reading an answer, before body_min_rate is asked for"},
+    {.name = "body_min_rate", .type = CONFIG_INT, .fallback = "500", .min = 1, .max = 1000000, .help = "bytes a second on the average, below which a body or an answer is cut off; a body has 30 seconds in any case"},
     {.name = "job_threads", .type = CONFIG_INT, .fallback = "4", .min = 1, .max = 64, .help = "jobs worked on at once by this node"},
     {.name = "lease_seconds", .type = CONFIG_INT, .fallback = "30", .min = 10, .max = 600, .help = "how long a job is held without a heartbeat"},
     {.name = "drain_seconds", .type = CONFIG_INT, .fallback = "30", .min = 1, .max = 7200, .help = "how long a stop waits for requests and jobs"},

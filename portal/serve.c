@@ -73,7 +73,8 @@ static int open_api(struct serve *s, struct err *e)
 {
     const struct config *c = s->n->config;
     struct http_options o = {.listen = config_str(c, "listen"), .certificate = config_str(c, "certificate"), .private_key = config_str(c, "private_key"),
-                             .threads = (int)config_int(c, "http_threads"), .header_timeout_ms = 10000, .body_timeout_ms = 30000, .body_min_rate = 500,
+                             .threads = (int)config_int(c, "http_threads"), .header_timeout_ms = 10000, .body_timeout_ms = 30000,
+                             .body_min_rate = (int)config_int(c, "body_min_rate"), .body_grace_ms = (int)config_int(c, "body_grace_seconds") * 1000,
                              .hooks = &hooks, .streams = s->streams};
     int r = http_server_new(&o, &s->api, e);
     if (r)

@@ -31,7 +31,7 @@ static struct http_server *server;
 static int start(void **state)
 {
     (void)state;
-    struct http_options o = {.threads = 8, .header_timeout_ms = 700, .body_timeout_ms = 2500, .body_min_rate = 1000, .keep_alive_ms = 600};
+    struct http_options o = {.threads = 8, .header_timeout_ms = 700, .body_timeout_ms = 2500, .body_min_rate = 1000, .body_grace_ms = 1000, .keep_alive_ms = 600};
     server = kit_server(&o, routes);
     return 0;
 }
@@ -393,6 +393,31 @@ static void slow_bodies_are_cut(void **state)
     kit_close(&c);
 }
 
+/* One lost packet is sent again after a second or three. */
+static void a_pause_in_a_body_is_waited_for(void **state)
+{
+    (void)state;
+    struct http_options o = {.threads = 2, .body_timeout_ms = 20000, .body_min_rate = 100000};
+    struct http_server *s = kit_server(&o, routes);
+    struct client c = kit_connect(s), slow = kit_connect(s);
+    kit_say(&c, "POST /echo HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\nhello");
+    kit_say(&slow, "POST /echo HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\nhello");
+    int64_t start_ms = clock_mono_ms();
+    clock_sleep_ms(2500);
+    kit_say(&c, "world");
+    struct answer a = kit_answer(&c, false);
+    assert_int_equal(a.status, 200);
+    assert_string_equal(buf_cstr(&a.body), "helloworld");
+    kit_answer_done(&a);
+    a = kit_answer(&slow, false);
+    assert_int_equal(a.status, 408);
+    assert_in_range(clock_mono_ms() - start_ms, 4900, 9000);
+    kit_answer_done(&a);
+    kit_close(&c);
+    kit_close(&slow);
+    http_server_free(s);
+}
+
 static void a_body_cut_off_does_no_harm(void **state)
 {
     (void)state;
@@ -455,6 +480,7 @@ int main(void)
         cmocka_unit_test(leave_to_send_is_given),
         cmocka_unit_test(slow_heads_are_cut),
         cmocka_unit_test(slow_bodies_are_cut),
+        cmocka_unit_test(a_pause_in_a_body_is_waited_for),
         cmocka_unit_test(a_body_cut_off_does_no_harm),
         cmocka_unit_test(an_idle_connection_is_closed),
         cmocka_unit_test(the_client_decides_about_keep_alive),

@@ -87,13 +87,14 @@ struct http_options {
     int threads;
     int header_timeout_ms;          /* whole request head */
     int body_timeout_ms;            /* absolute, whole body */
-    int body_min_rate;              /* bytes/s after the first second; for reading bodies and for writing answers */
+    int body_min_rate;              /* bytes/s on the average since the grace was over; for reading bodies and for writing answers */
+    int body_grace_ms;              /* how long a body or a reader may pause before the rate is asked for */
     const struct http_hooks *hooks;
     void *user;
     int keep_alive_ms;              /* an idle connection is closed after that; 0: 10 s. Sooner when workers get scarce */
     struct streams *streams;        /* where http_take_stream puts sockets; NULL: there are no streams here */
 };
-/* Zero in threads, header_timeout_ms, body_timeout_ms, body_min_rate stands for 32, 10,000, 30,000, 1,024. */
+/* Zero in threads, header_timeout_ms, body_timeout_ms, body_min_rate, body_grace_ms stands for 32, 10,000, 30,000, 1,024, 5,000. */
 
 int http_server_new(const struct http_options *o, struct http_server **ret, struct err *e);
 /* Tables end with a route whose method is NULL; kept by pointer. Before http_server_start. */

@@ -86,7 +86,7 @@ struct http_conn {
 };
 
 /* socket.c: reading and writing with an absolute deadline and a minimum rate. */
-struct pace { int timeout_ms, min_rate; int64_t start_ms; /* 0: the first wait is still to come */ size_t done; const struct http_server *s; };
+struct pace { int timeout_ms, min_rate, grace_ms; int64_t start_ms; /* 0: the first wait is still to come */ size_t done; const struct http_server *s; };
 enum { IO_CLOSED = -1, IO_LATE = -2 };
 void pace_begin(struct pace *p, const struct http_server *s, int timeout_ms);
 ssize_t sock_read(int fd, SSL *ssl, void *p, size_t n, struct pace *pace);      /* > 0, 0 at the end, IO_* */

@@ -221,7 +221,7 @@ static int start(void **state)
     (void)state;
     sem_init(&inside, 0, 0);
     sem_init(&go_on, 0, 0);
-    struct http_options o = {.threads = 8, .hooks = &hooks, .body_timeout_ms = 3000, .body_min_rate = 100000};
+    struct http_options o = {.threads = 8, .hooks = &hooks, .body_timeout_ms = 3000, .body_min_rate = 100000, .body_grace_ms = 500};
     server = kit_server(&o, routes);
     return 0;
 }

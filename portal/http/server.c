@@ -231,6 +231,7 @@ int http_server_new(const struct http_options *o, struct http_server **ret, stru
     s->o.header_timeout_ms = or(o->header_timeout_ms, 10000);
     s->o.body_timeout_ms = or(o->body_timeout_ms, 30000);
     s->o.body_min_rate = or(o->body_min_rate, 1024);
+    s->o.body_grace_ms = or(o->body_grace_ms, 5000);
     s->o.keep_alive_ms = or(o->keep_alive_ms, 10000);
     s->slots = aligned_alloc(128, (size_t)s->o.threads * sizeof *s->slots);
     if (!s->slots)

@@ -14,17 +14,18 @@
 
 void pace_begin(struct pace *p, const struct http_server *s, int timeout_ms)
 {
-    *p = (struct pace){.timeout_ms = timeout_ms, .min_rate = s->o.body_min_rate, .s = s};
+    *p = (struct pace){.timeout_ms = timeout_ms, .min_rate = s->o.body_min_rate, .grace_ms = s->o.body_grace_ms, .s = s};
 }
 
-/* Milliseconds left, 0 when it is over. */
+/* Milliseconds left, 0 when it is over. A packet that is lost and sent again may cost some seconds: the rate is asked for behind the grace. */
 static int time_left(struct pace *p)
 {
     int64_t now = clock_mono_ms();
     if (!p->start_ms)
         p->start_ms = now;
     int64_t passed = now - p->start_ms;
-    if (atomic_load(&p->s->aborting) || (passed > 1000 && (int64_t)p->done * 1000 < (passed - 1000) * p->min_rate))
+    int64_t judged = passed - p->grace_ms;
+    if (atomic_load(&p->s->aborting) || (judged > 0 && (int64_t)p->done * 1000 < judged * p->min_rate))
         return 0;
     return passed < p->timeout_ms ? (int)(p->timeout_ms - passed) : 0;
 }
