@@ -7,7 +7,9 @@ $$;
 create or replace function environment_json(e environment) returns jsonb language sql stable as $$
     select jsonb_build_object('name', e.name, 'title', e.title, 'settings', e.settings,
         'credentials', (select coalesce(jsonb_agg(c.name order by c.name), '[]') from environment_credential c where c.environment = e.name),
-        'teams', e.teams, 'require_approval', e.require_approval, 'services_per_team', e.services_per_team,
+        'teams', e.teams, 'require_approval', e.require_approval,
+        'approval_count', greatest(e.approval_count, 1), 'approval_seconds', case when e.approval_seconds = 0 then 259200 else e.approval_seconds end,
+        'approval_team', e.approval_team, 'services_per_team', e.services_per_team,
         'resources_per_team', e.resources_per_team, 'max_running', e.max_running,
         'created_at', rfc3339(e.created_at), 'updated_at', rfc3339(e.updated_at))
 $$;
@@ -28,6 +30,8 @@ create or replace function order_detail_json(o orders) returns jsonb language sq
                   from order_step where order_id = o.id) s),
         'gates', (select coalesce(jsonb_agg(jsonb_build_object('point', g.point, 'gate', g.gate, 'number', g.number, 'outcome', g.outcome,
                 'message', g.message, 'detail', g.detail, 'at', rfc3339(g.at)) order by g.id), '[]') from gate_decision g where g.order_id = o.id),
+        'demands', (select coalesce(jsonb_agg(jsonb_build_object('point', d.point, 'gate', d.gate, 'role', d.role, 'team', nullif(d.team, ''), 'count', d.count,
+                'seconds', d.seconds, 'message', d.message) order by d.id), '[]') from approval_demand d where d.order_id = o.id),
         'plan', o.plan,
         'approval', (select jsonb_build_object('decision', a.decision, 'by', a.actor_name, 'person', a.person_name, 'comment', a.comment, 'at', rfc3339(a.at))
             from order_approval a where a.order_id = o.id),

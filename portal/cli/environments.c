@@ -17,6 +17,9 @@ static const struct column fields[] = {
     {"Title", "title", COLUMN_TEXT},
     {"Teams", "teams", COLUMN_LIST},
     {"Needs approval", "require_approval", COLUMN_TEXT},
+    {"Of so many", "approval_count", COLUMN_TEXT},
+    {"Within seconds", "approval_seconds", COLUMN_TEXT},
+    {"Of the team", "approval_team", COLUMN_TEXT},
     {"Settings", "settings", COLUMN_JSON},
     {"Credentials", "credentials", COLUMN_LIST},
     {"Services per team", "services_per_team", COLUMN_TEXT},
@@ -37,6 +40,9 @@ static const struct flag change_flags[] = {
     {"credential-stdin", 0, FLAG_TEXT, "NAME", NULL, false, "the same, from standard input"},
     {"remove-credential", 0, FLAG_LIST, "NAME", NULL, false, "forget one"},
     {"approval", 0, FLAG_TEXT, "yes|no", NULL, false, "whether every order here waits for an approver"},
+    {"approval-count", 0, FLAG_INT, "N", NULL, false, "so many people must approve"},
+    {"approval-seconds", 0, FLAG_INT, "N", NULL, false, "how long an order waits for them; 259200 (72 hours) unless told"},
+    {"approval-team", 0, FLAG_TEXT, "TEAM", "teams", false, "whose approvers; empty: those of the order's team"},
     {"services-per-team", 0, FLAG_INT, "N", NULL, false, "at most N services of one team; 0: no limit"},
     {"resources-per-team", 0, FLAG_INT, "N", NULL, false, "at most N resources of one team; 0: no limit"},
     {"max-running", 0, FLAG_INT, "N", NULL, false, "at most N orders worked on at once; 0: no limit"},
@@ -119,7 +125,7 @@ static int add_credentials(struct cli *c, json_t *object, struct err *e)
 static void add_limits(struct cli *c, json_t *body)
 {
     static const struct { const char *flag, *key; } limits[] = {
-        {"services-per-team", "services_per_team"}, {"resources-per-team", "resources_per_team"}, {"max-running", "max_running"},
+        {"approval-count", "approval_count"}, {"approval-seconds", "approval_seconds"}, {"services-per-team", "services_per_team"}, {"resources-per-team", "resources_per_team"}, {"max-running", "max_running"},
     };
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         if (args_has(&c->args, limits[i].flag))
@@ -151,6 +157,8 @@ static int make_body(struct cli *c, json_t *body, struct err *e)
     }
     if ((text = args_text(&c->args, "approval")))
         json_object_set_new(body, "require_approval", json_boolean(!strcmp(text, "yes")));
+    if ((text = args_text(&c->args, "approval-team")))
+        json_object_set_new(body, "approval_team", *text ? json_string(text) : json_null());
     add_limits(c, body);
     return 0;
 }

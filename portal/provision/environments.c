@@ -124,6 +124,11 @@ static int answer_of(struct db_conn *c, struct environment_write *w, struct err 
     return 0;
 }
 
+static int no_approval_team(struct err *e, const json_t *body)
+{
+    return err_field(e, "/approval_team", "there is no team `%s`", json_string_value(json_object_get(body, "approval_team")));
+}
+
 static int create_tx(struct db_conn *c, void *arg, struct err *e)
 {
     struct environment_write *w = arg;
@@ -131,7 +136,10 @@ static int create_tx(struct db_conn *c, void *arg, struct err *e)
     const json_t *b = r->json;
     int x = db_run(c, Q_ENVIRONMENT_INSERT, NULL, e, db_text(w->name), db_text(json_string_value(json_object_get(b, "title"))),
                    db_text(member_text(r->arena, b, "settings")), db_text(member_text(r->arena, b, "teams")), optional_bool(b, "require_approval"),
-                   optional_int(b, "services_per_team"), optional_int(b, "resources_per_team"), optional_int(b, "max_running"));
+                   optional_int(b, "services_per_team"), optional_int(b, "resources_per_team"), optional_int(b, "max_running"), optional_int(b, "approval_count"),
+                   optional_int(b, "approval_seconds"), db_text(json_string_value(json_object_get(b, "approval_team"))));
+    if (x == ERR_NOT_FOUND)
+        return no_approval_team(e, b);
     if (x == ERR_CONFLICT) {
         err_set(e, x, "there is an environment `%s` already", w->name);
         snprintf(e->link, sizeof e->link, "/api/v1/environments/%s", w->name);
@@ -186,7 +194,10 @@ static int update_tx(struct db_conn *c, void *arg, struct err *e)
     x = db_run(c, Q_ENVIRONMENT_UPDATE, NULL, e, db_text(w->name), db_text(json_string_value(json_object_get(b, "title"))),
                db_text(member_text(r->arena, b, "settings")), db_text(member_text(r->arena, b, "teams")), optional_bool(b, "require_approval"),
                optional_int(b, "services_per_team"), optional_int(b, "resources_per_team"), optional_int(b, "max_running"),
-               db_flag(json_object_get(b, "teams") != NULL));
+               db_flag(json_object_get(b, "teams") != NULL), optional_int(b, "approval_count"), optional_int(b, "approval_seconds"),
+               db_flag(json_object_get(b, "approval_team") != NULL), db_text(json_string_value(json_object_get(b, "approval_team"))));
+    if (x == ERR_NOT_FOUND)
+        return no_approval_team(e, b);
     if (!x)
         x = put_credentials(c, w->name, json_object_get(b, "credentials"), e);
     if (!x)

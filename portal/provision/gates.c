@@ -44,6 +44,8 @@ static int record(const struct gate_input *in, const struct gate *g, const struc
         json_write(v->detail, &detail);
     int r = db_run(in->c, Q_GATE_RECORD, NULL, e, db_text(in->order_id), db_text(in->name), db_text(gate_point_name(in->point)), db_int(g->number),
                    db_text(g->name), db_text(gate_outcome_name(v->outcome)), db_text(v->message ? v->message : ""), db_text(v->detail ? detail.data : NULL));
+    if (!r && in->order_id && v->outcome == GATE_APPROVE)
+        r = demand_put(in, g->name, v, e);
     if (r || !in->order_id)
         return r;
     BUF_AUTO data = BUF_INIT;
@@ -56,23 +58,39 @@ static int record(const struct gate_input *in, const struct gate *g, const struc
     return order_event(in->c, in->order_id, in->team, "gate.decision", data.data, e);
 }
 
+/* A gate that fails, or asks for what nobody could give, denies. An error here: the transaction is lost, nothing can be recorded in it. */
+static int decide(const struct gate *g, const struct gate_input *in, struct gate_verdict *v, struct err *e)
+{
+    struct err why = ERR_INIT;
+    int r = g->decide(in, v, &why);
+    if (!r && v->outcome == GATE_APPROVE)
+        r = demand_check(in, &v->approval, &why);
+    if (r && (!db_alive(in->c) || db_sqlstate(in->c)[0])) {
+        json_decref(v->detail);
+        if (e)
+            *e = why;
+        return r;
+    }
+    if (r) {
+        v->outcome = GATE_DENY;
+        v->message = arena_printf(in->arena, "the gate could not decide, so it denies: %s", why.msg);
+    }
+    return 0;
+}
+
 int gates_ask(const struct gate_input *in, enum gate_outcome *ret, const char **ret_reason, struct err *e)
 {
     enum gate_outcome worst = GATE_ALLOW;
     BUF_AUTO reason = BUF_INIT;
+    int r = in->order_id ? demands_forget(in, e) : 0;
+    if (r)
+        return r;
     for (size_t i = 0; i < n_gates; i++) {
         if (!(gates[i]->points & in->point))
             continue;
         struct gate_verdict v = {0};
-        struct err why = ERR_INIT;
-        int r = gates[i]->decide(in, &v, &why);
-        if (r && (!db_alive(in->c) || db_sqlstate(in->c)[0])) { /* the transaction is lost: nothing can be recorded in it */
-            if (e)
-                *e = why;
+        if ((r = decide(gates[i], in, &v, e)))
             return r;
-        }
-        if (r)
-            v = (struct gate_verdict){.outcome = GATE_DENY, .message = arena_printf(in->arena, "the gate could not decide, so it denies: %s", why.msg)};
         r = record(in, gates[i], &v, e);
         json_decref(v.detail);
         if (r)
@@ -155,6 +173,7 @@ static int decide_protected_environment(const struct gate_input *in, struct gate
     int r = db_one(in->c, Q_ENVIRONMENT_PROTECTED, &row, e, db_text(in->environment));
     if (!r && db_bool(row, 0, 0)) {
         ret->outcome = GATE_APPROVE;
+        ret->approval = (struct gate_approval){.team = arena_strdup(in->arena, db_str_or_null(row, 0, 3)), .count = (int)db_i64(row, 0, 1), .expires_in = db_i64(row, 0, 2)};
         ret->message = arena_printf(in->arena, "every change in the environment %s needs an approver's consent", in->environment);
     }
     return r;

@@ -50,6 +50,13 @@ int service_changed(struct db_conn *c, const char *name, const char *team, const
 int service_set_resources(struct db_conn *c, const char *id, const char *name, const char *team, int64_t resources, struct err *e);
 int order_event(struct db_conn *c, const char *order_id, const char *team, const char *type, const char *data, struct err *e);
 
+/* ---- approvals.c: what gates ask for ---- */
+/* Fills in the defaults; ERR_INVALID when nobody could ever meet the demand. Strings stay the gate's or are the arena's. */
+int demand_check(const struct gate_input *in, struct gate_approval *a, struct err *e);
+int demand_put(const struct gate_input *in, const char *gate, const struct gate_verdict *v, struct err *e);
+/* What in->point asked for before is not asked for any more. */
+int demands_forget(const struct gate_input *in, struct err *e);
+
 /* ---- road.c ---- */
 struct order {             /* as the worker holds it; strings in the job's arena */
     struct job *job;

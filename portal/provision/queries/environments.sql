@@ -6,13 +6,16 @@ select environment_json(e), e.version from environment e where name = $1
 -- the row is changed from its current version: writers of one environment follow each other
 select version from environment where name = $1 for update
 -- name: environment_insert
-insert into environment (name, title, settings, teams, require_approval, services_per_team, resources_per_team, max_running)
-values ($1, coalesce($2, ''), jsonb_strip_nulls(coalesce($3::jsonb, '{}')), $4::jsonb, coalesce($5::boolean, false), coalesce($6::int, 0), coalesce($7::int, 0), coalesce($8::int, 0))
+insert into environment (name, title, settings, teams, require_approval, services_per_team, resources_per_team, max_running,
+    approval_count, approval_seconds, approval_team)
+values ($1, coalesce($2, ''), jsonb_strip_nulls(coalesce($3::jsonb, '{}')), $4::jsonb, coalesce($5::boolean, false), coalesce($6::int, 0), coalesce($7::int, 0), coalesce($8::int, 0),
+    coalesce($9::int, 0), coalesce($10::bigint, 0), $11)
 -- name: environment_update
 update environment set title = coalesce($2, title), settings = jsonb_strip_nulls(settings || coalesce($3::jsonb, '{}')),
     teams = case when $9::boolean then $4::jsonb else teams end, require_approval = coalesce($5::boolean, require_approval),
     services_per_team = coalesce($6::int, services_per_team), resources_per_team = coalesce($7::int, resources_per_team),
-    max_running = coalesce($8::int, max_running), version = version + 1, updated_at = now()
+    max_running = coalesce($8::int, max_running), approval_count = coalesce($10::int, approval_count), approval_seconds = coalesce($11::bigint, approval_seconds),
+    approval_team = case when $12::boolean then $13 else approval_team end, version = version + 1, updated_at = now()
 where name = $1
 -- name: environment_delete
 delete from environment where name = $1

@@ -43,4 +43,4 @@ from environment e where e.name = $1
 select e.resources_per_team, (select coalesce(sum(resources), 0) from service s where s.team = $2 and s.environment = $1 and s.state <> 'destroyed' and s.id <> $3::uuid)
 from environment e where e.name = $1
 -- name: environment_protected
-select require_approval from environment where name = $1
+select require_approval, approval_count, approval_seconds, approval_team from environment where name = $1
