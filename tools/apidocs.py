@@ -333,6 +333,13 @@ class Page:
                         f'<dd>{markdown(p.get("description", ""))}{f"<div class=rule>{rules}</div>" if rules else ""}</dd></div>')
         return f"<h4>Parameters</h4><dl>{''.join(rows)}</dl>"
 
+    @staticmethod
+    def need(text):
+        """What a caller must hold, in words."""
+        kind, _, name = text.partition(":")
+        words = {"public": "without sign-in", "signed-in": "signed in", "team": f"{name} in its team", "scope": f"scope {name}, or platform-admin"}
+        return words.get(kind, f"role {text}")
+
     def operation(self, method, path, operation, shared):
         by_name = {}
         for p in [self.resolve(p) for p in shared + operation.get("parameters", [])]:
@@ -341,7 +348,7 @@ class Page:
         body, example = self.body(operation)
         ident = esc(operation["operationId"])
         shown = re.sub(r"\{(\w+)\*?\}", r"<i>{\1}</i>", esc(path))
-        need = "" if operation.get("security", self.document.get("security")) else '<span class="need">without sign-in</span>'
+        need = f'<span class="need">{esc(self.need(operation.get("x-need", "signed-in")))}</span>'
         flag = '<p class="note">This operation is being withdrawn.</p>' if operation.get("deprecated") else ""
         return (f'<article class="op" id="{ident}"><header><h3>{inline(operation.get("summary", operation["operationId"]))} '
                 f'<a class="anchor" href="#{ident}" aria-label="Link to {ident}">#</a></h3>{need}</header>'

@@ -78,7 +78,7 @@ static int verify(struct http_req *r, struct err *e)
 }
 
 const struct http_route audit_routes[] = {
-    {"GET", "/api/v1/audit", "listAudit", "signed-in", list, 0, 0},
+    {"GET", "/api/v1/audit", "listAudit", "viewer", list, 0, 0},
     {"GET", "/api/v1/audit/verify", "verifyAudit", "platform-admin", verify, 0, 0},
     {0},
 };

@@ -241,7 +241,7 @@ static int check_need(const struct http_req *r, struct err *e)
     if (!strncmp(need, "scope:", 6))
         return check_scope(r->who, need + 6, e);
     int x = check_signed_in(r, e);
-    if (x || !strcmp(need, "signed-in"))
+    if (x || !strcmp(need, "signed-in") || !strncmp(need, "team:", 5))
         return x;
     if (role_parse(need, strlen(need), &includes))
         return err_set(e, ERR_INTERNAL, "the route %s needs `%s`, which is no role", r->route->pattern, need);

@@ -6,7 +6,8 @@
  * that need "scope:monitoring" and nothing else. A service account never may more than its owner at that moment. So a principal's masks are final: handlers ask auth_has()
  * and auth_require() and need not think of scopes.
  * What a route's `need` asks: "public": nothing. "signed-in": anybody; a token needs a scope besides monitoring, and for an unsafe method orders or admin. A role: held
- * somewhere. "scope:X": a token with that scope, or the role platform-admin. NULL is taken as "signed-in".
+ * somewhere. "team:<role>": as "signed-in"; the handler asks for the role in the team of the thing, so that the refusal can name it. "scope:X": a token with that scope,
+ * or the role platform-admin. NULL is taken as "signed-in". What only shows the caller's own (session, tokens, account) needs no role; all other reads need viewer.
  *
  * A principal is kept in memory for AUTH_FRESH_MS: a token that was revoked, a role that was taken away, stop on every node within that time, and at once on the node
  * that did it.  Thread: any, unless said otherwise. */

@@ -58,7 +58,7 @@ enum http_flags {
 struct http_route {
     const char *method, *pattern;   /* "/api/v1/orders/{id}"; a last segment "{name*}" takes the rest of the path. A fixed segment wins over a parameter */
     const char *operation;          /* operationId in the OpenAPI document; NULL: not part of the API (static) */
-    const char *need;               /* "public", "signed-in", a role ("viewer", ...: held somewhere; handlers check the team), "scope:<name>" */
+    const char *need;               /* "public", "signed-in", a role ("viewer", ...: held somewhere), "team:<role>" (the handler asks), "scope:<name>"; the document's x-need */
     int (*fn)(struct http_req *r, struct err *e);
     unsigned flags;
     size_t body_max;                /* 0: 1 MiB */

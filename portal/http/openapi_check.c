@@ -24,7 +24,7 @@ struct param {
 };
 
 struct operation {
-    const char *id, *path;
+    const char *id, *path, *need;
     char method[8];
     struct param *params;
     size_t n_params;
@@ -195,6 +195,7 @@ static int load_operation(struct document *d, const char *path, const char *meth
     struct operation *o = operation_add(d);
     o->id = json_string_value(json_object_get(v, "operationId"));
     o->path = path;
+    o->need = json_string_value(json_object_get(v, "x-need"));
     for (size_t i = 0; method[i] && i < sizeof o->method - 1; i++)
         o->method[i] = (char)(method[i] - ('a' - 'A'));
     if (!o->id)
@@ -427,9 +428,13 @@ static void compare_route(const struct http_route *route, void *arg)
     const struct operation *o = find(route->operation);
     if (o) {
         c->seen[o - loaded->operations] = true;
-        if (!strcmp(o->method, route->method) && !strcmp(o->path, route->pattern))
+        const char *need = route->need ? route->need : "signed-in";
+        if (strcmp(o->method, route->method) || strcmp(o->path, route->pattern))
+            buf_printf(c->out, "the route %s %s names the operation %s, which is %s %s in the document\n", route->method, route->pattern, o->id, o->method, o->path);
+        else if (!o->need || strcmp(o->need, need))
+            buf_printf(c->out, "the route %s %s needs %s, its operation %s %s by x-need\n", route->method, route->pattern, need, o->id, o->need ? o->need : "nothing");
+        else
             return;
-        buf_printf(c->out, "the route %s %s names the operation %s, which is %s %s in the document\n", route->method, route->pattern, o->id, o->method, o->path);
     } else if (route->operation)
         buf_printf(c->out, "the route %s %s names the operation %s, which the document does not have\n", route->method, route->pattern, route->operation);
     else if (!strncmp(route->pattern, "/api/", 5))

@@ -10,15 +10,15 @@
 static const char document[] =
     "{\"openapi\":\"3.1.0\",\"paths\":{"
     "\"/api/v1/things\":{"
-    "  \"get\":{\"operationId\":\"listThings\",\"parameters\":[{\"$ref\":\"#/components/parameters/limit\"},{\"$ref\":\"#/components/parameters/alias\"},"
+    "  \"get\":{\"operationId\":\"listThings\",\"x-need\":\"public\",\"parameters\":[{\"$ref\":\"#/components/parameters/limit\"},{\"$ref\":\"#/components/parameters/alias\"},"
     "    {\"name\":\"state\",\"in\":\"query\",\"schema\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/State\"}}},"
     "    {\"name\":\"all\",\"in\":\"query\",\"schema\":{\"type\":\"boolean\"}},"
     "    {\"name\":\"ratio\",\"in\":\"query\",\"schema\":{\"anyOf\":[{\"type\":\"number\",\"minimum\":0.5},{\"const\":\"any\"}]}}]},"
-    "  \"post\":{\"operationId\":\"createThing\",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Thing\"}}}}}},"
+    "  \"post\":{\"operationId\":\"createThing\",\"x-need\":\"public\",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Thing\"}}}}}},"
     "\"/api/v1/things/{id}\":{\"parameters\":[{\"name\":\"id\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}}],"
-    "  \"get\":{\"operationId\":\"getThing\",\"parameters\":[{\"name\":\"must\",\"in\":\"query\",\"required\":true,\"schema\":{\"type\":\"string\"}},"
+    "  \"get\":{\"operationId\":\"getThing\",\"x-need\":\"public\",\"parameters\":[{\"name\":\"must\",\"in\":\"query\",\"required\":true,\"schema\":{\"type\":\"string\"}},"
     "    {\"name\":\"X-Short\",\"in\":\"header\",\"schema\":{\"type\":\"string\",\"maxLength\":3}}]},"
-    "  \"delete\":{\"operationId\":\"deleteThing\"}}},"
+    "  \"delete\":{\"operationId\":\"deleteThing\",\"x-need\":\"public\"}}},"
     "\"components\":{\"parameters\":{\"limit\":{\"name\":\"limit\",\"in\":\"query\",\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}},"
     "  \"alias\":{\"$ref\":\"#/components/parameters/other\"},\"other\":{\"name\":\"other\",\"in\":\"query\",\"schema\":{\"type\":\"string\",\"pattern\":\"^[a-z]+$\"}}},"
     "\"schemas\":{\"State\":{\"enum\":[\"ready\",\"failed\"]},"
@@ -135,6 +135,7 @@ static void differences_are_listed(void **state)
     static const struct http_route other[] = {
         {"GET", "/api/v1/things", "listThings", "public", ok, 0, 0},
         {"PUT", "/api/v1/things", "createThing", "public", ok, 0, 0},
+        {"GET", "/api/v1/things/{id}", "getThing", "viewer", ok, 0, 0},
         {"GET", "/api/v1/more", NULL, "public", ok, 0, 0},
         {"GET", "/api/v1/most", "getMost", "public", ok, 0, 0},
         {"GET", "/page", NULL, "public", ok, 0, 0},
@@ -151,10 +152,10 @@ static void differences_are_listed(void **state)
     const struct http_server *bad[] = {s};
     assert_int_equal(http_openapi_compare(bad, 1, &out), 5);
     assert_string_equal(out.data, "the route PUT /api/v1/things names the operation createThing, which is POST /api/v1/things in the document\n"
+                                  "the route GET /api/v1/things/{id} needs viewer, its operation getThing public by x-need\n"
                                   "the route GET /api/v1/more names no operation\n"
                                   "the route GET /api/v1/most names the operation getMost, which the document does not have\n"
-                                  "the operation deleteThing, DELETE /api/v1/things/{id}, has no route\n"
-                                  "the operation getThing, GET /api/v1/things/{id}, has no route\n");
+                                  "the operation deleteThing, DELETE /api/v1/things/{id}, has no route\n");
     http_server_free(s);
 }
 

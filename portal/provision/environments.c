@@ -90,7 +90,7 @@ int environments_list(struct http_req *r, struct err *e)
     DB_RESULT_AUTO rows = NULL;
     int x = db_take(provision_get()->db, &c, e);
     if (!x)
-        x = db_run(c, Q_ENVIRONMENT_LIST, &rows, e);
+        x = db_run(c, Q_ENVIRONMENT_LIST, &rows, e, db_flag(auth_has(r->who, ROLE_ADMIN, NULL)));
     return x ? x : auth_reply_page(r, rows, db_rows(rows), e);
 }
 
@@ -99,15 +99,18 @@ int environments_show(struct http_req *r, struct err *e)
     DB_CONN_AUTO c = NULL;
     DB_RESULT_AUTO row = NULL;
     const char *name = http_param(r, "name");
+    bool all = auth_has(r->who, ROLE_ADMIN, NULL);
     int x = db_take(provision_get()->db, &c, e);
     if (!x)
-        x = db_one(c, Q_ENVIRONMENT_GET, &row, e, db_text(name));
+        x = db_one(c, Q_ENVIRONMENT_GET, &row, e, db_text(name), db_flag(all));
     if (x == ERR_NOT_FOUND)
         return err_set(e, x, "there is no environment `%s`", name);
     if (x)
         return x;
-    char etag[32];
+    char etag[40];
     etag_of(etag, db_i64(row, 0, 1));
+    if (!all)
+        strcat(etag, "-short"); /* what administrators see is another text */
     return http_etag(r, etag) ? 0 : http_reply(r, 200, "application/json", db_str(row, 0, 0), strlen(db_str(row, 0, 0)));
 }
 
@@ -116,7 +119,7 @@ struct environment_write { struct http_req *r; const char *name; const char *ans
 static int answer_of(struct db_conn *c, struct environment_write *w, struct err *e)
 {
     DB_RESULT_AUTO row = NULL;
-    int r = db_one(c, Q_ENVIRONMENT_GET, &row, e, db_text(w->name));
+    int r = db_one(c, Q_ENVIRONMENT_GET, &row, e, db_text(w->name), db_flag(true));
     if (r)
         return r;
     w->answer = arena_strdup(w->r->arena, db_str(row, 0, 0));

@@ -91,11 +91,12 @@ static int check_create(struct db_conn *c, struct accept *a, struct err *e)
     if (x)
         return x;
     DB_RESULT_AUTO team = NULL;
-    if ((x = db_run(c, Q_TEAM_COST_CENTRE, &team, e, db_text(a->team))))
+    /* Rights first: which teams and environments there are is not for everybody to find out. */
+    if ((x = auth_require(r->who, ROLE_DEVELOPER, a->team, e)) || (x = db_run(c, Q_TEAM_COST_CENTRE, &team, e, db_text(a->team))))
         return x;
     if (db_rows(team) == 0)
         return err_field(e, "/team", "there is no team `%s`", a->team);
-    if ((x = auth_require(r->who, ROLE_DEVELOPER, a->team, e)) || (x = check_environment(c, a, e)))
+    if ((x = check_environment(c, a, e)))
         return x;
     if (!a->cost_centre)
         a->cost_centre = arena_strdup(r->arena, db_str(team, 0, 0));

@@ -87,15 +87,15 @@ static int list_repositories(struct http_req *r, struct err *e)
     if (!x)
         x = take(&c, e);
     if (!x)
-        x = db_run(c, Q_REPOSITORY_PAGE, &rows, e, db_text(after), db_int(limit + 1));
+        x = db_run(c, Q_REPOSITORY_PAGE, &rows, e, db_text(after), db_int(limit + 1), db_flag(auth_has(r->who, ROLE_ADMIN, NULL)));
     db_give(c);
     c = NULL;
     return x ? x : auth_reply_page(r, rows, limit, e);
 }
 
-static int load_repository(struct db_conn *c, const char *name, struct db_result **ret, struct err *e)
+static int load_repository(struct db_conn *c, const struct http_req *r, const char *name, struct db_result **ret, struct err *e)
 {
-    int x = db_run(c, Q_REPOSITORY_DOCUMENT, ret, e, db_text(name));
+    int x = db_run(c, Q_REPOSITORY_DOCUMENT, ret, e, db_text(name), db_flag(auth_has(r->who, ROLE_ADMIN, NULL)));
     if (!x && db_rows(*ret) == 0)
         return err_set(e, ERR_NOT_FOUND, "there is no template repository `%.60s`", name);
     return x;
@@ -108,7 +108,7 @@ static int get_repository(struct http_req *r, struct err *e)
     DB_RESULT_AUTO rows = NULL;
     int x = take(&c, e);
     if (!x)
-        x = load_repository(c, http_param(r, "name"), &rows, e);
+        x = load_repository(c, r, http_param(r, "name"), &rows, e);
     return x ? x : reply_document(r, 200, rows);
 }
 
@@ -134,7 +134,7 @@ static int add_in_tx(struct db_conn *c, void *arg, struct err *e)
         return x;
     db_result_free(g->document);
     g->document = NULL;
-    x = load_repository(c, g->name, &g->document, e);
+    x = load_repository(c, g->r, g->name, &g->document, e);
     buf_char(&detail, '{');
     buf_json_kv(&detail, "url", url);
     buf_json_kv(&detail, "ref", ref ? ref : "");
@@ -179,7 +179,7 @@ static int delete_in_tx(struct db_conn *c, void *arg, struct err *e)
 {
     struct change *g = arg;
     DB_RESULT_AUTO before = NULL;
-    int x = load_repository(c, g->name, &before, e);
+    int x = load_repository(c, g->r, g->name, &before, e);
     if (!x)
         x = templates_remove_repository(c, g->name, e);
     return x ? x : audit_repository(c, g->r, "template-repository.delete", g->name, db_str(before, 0, 0), NULL, NULL, e);
@@ -203,7 +203,7 @@ static int refresh_in_tx(struct db_conn *c, void *arg, struct err *e)
         x = audit_repository(c, g->r, "template-repository.refresh", g->name, NULL, NULL, NULL, e);
     db_result_free(g->document);
     g->document = NULL;
-    return x ? x : load_repository(c, g->name, &g->document, e);
+    return x ? x : load_repository(c, g->r, g->name, &g->document, e);
 }
 
 static int refresh_repository(struct http_req *r, struct err *e)
@@ -288,14 +288,14 @@ static int call_webhook(struct http_req *r, struct err *e)
 }
 
 const struct http_route templates_routes[] = {
-    {"GET", "/api/v1/templates", "listTemplates", "signed-in", list_templates, 0, 0},
-    {"GET", "/api/v1/templates/repositories", "listTemplateRepositories", "signed-in", list_repositories, 0, 0},
+    {"GET", "/api/v1/templates", "listTemplates", "viewer", list_templates, 0, 0},
+    {"GET", "/api/v1/templates/repositories", "listTemplateRepositories", "viewer", list_repositories, 0, 0},
     {"POST", "/api/v1/templates/repositories", "createTemplateRepository", "platform-admin", create_repository, HTTP_IDEMPOTENT | HTTP_SECRET_BODY, 65536},
-    {"GET", "/api/v1/templates/repositories/{name}", "getTemplateRepository", "signed-in", get_repository, 0, 0},
+    {"GET", "/api/v1/templates/repositories/{name}", "getTemplateRepository", "viewer", get_repository, 0, 0},
     {"DELETE", "/api/v1/templates/repositories/{name}", "deleteTemplateRepository", "platform-admin", delete_repository, HTTP_IDEMPOTENT, 0},
     {"POST", "/api/v1/templates/repositories/{name}/refresh", "refreshTemplateRepository", "platform-admin", refresh_repository, HTTP_IDEMPOTENT, 4096},
     {"POST", "/api/v1/templates/repositories/{name}/webhook", "callTemplateWebhook", "public", call_webhook, HTTP_RAW_BODY | HTTP_NO_CSRF, 4 << 20},
-    {"GET", "/api/v1/templates/{name}", "getTemplate", "signed-in", get_template, 0, 0},
-    {"GET", "/api/v1/templates/{name}/versions/{number}", "getTemplateVersion", "signed-in", get_version, 0, 0},
+    {"GET", "/api/v1/templates/{name}", "getTemplate", "viewer", get_template, 0, 0},
+    {"GET", "/api/v1/templates/{name}/versions/{number}", "getTemplateVersion", "viewer", get_version, 0, 0},
     {0},
 };

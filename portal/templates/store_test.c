@@ -100,7 +100,7 @@ static json_t *repository(const char *name)
     struct err e = ERR_INIT;
     DB_RESULT_AUTO r = NULL;
     json_t *j = NULL;
-    if (db_one(conn, Q_REPOSITORY_DOCUMENT, &r, &e, db_text(name)) || json_read(db_str(r, 0, 0), strlen(db_str(r, 0, 0)), 0, &j, &e))
+    if (db_one(conn, Q_REPOSITORY_DOCUMENT, &r, &e, db_text(name), db_flag(true)) || json_read(db_str(r, 0, 0), strlen(db_str(r, 0, 0)), 0, &j, &e))
         fail_msg("%s", e.msg);
     return j;
 }

@@ -36,3 +36,10 @@ def test_the_reference_is_readable(soma):
     page = soma.must(200, "GET", "/api/docs", token=None)
     assert page.headers["Content-Type"].startswith("text/html") and "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert b"createOrder" in page.body and b"<script" not in page.body
+
+
+def test_the_page_of_needs_is_what_the_document_says(soma):
+    """docs/api.md lists for each operation who may call it; the node holds the document against its routes."""
+    document = soma.must(200, "GET", "/api/openapi.json", token=None).json
+    rows = [f"| `{method.upper()} {path}` | {item[method]['x-need']} |" for path, item in document["paths"].items() for method in ("get", "post", "put", "patch", "delete") if method in item]
+    assert (CHECKOUT / "docs/api.md").read_text().endswith("\n|---|---|\n" + "\n".join(rows) + "\n"), "\n".join(rows)

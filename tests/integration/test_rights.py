@@ -29,6 +29,45 @@ def test_a_viewer_reads_and_does_not_order(people):
     assert people.api("GET", "/api/v1/services", token="vera").status == 200
 
 
+def test_who_holds_no_role_reads_nothing_but_their_own(people):
+    """Every operation that reads refuses somebody without a role, but for what is theirs."""
+    people.person("nora")
+    document = people.must(200, "GET", "/api/openapi.json", token=None).json
+    own = {"/api/v1/session", "/api/v1/tokens", "/api/v1/tokens/{id}", "/api/v1/service-accounts", "/api/v1/service-accounts/{name}", "/api/v1/people/{name}",
+           "/api/v1/roles/bindings", "/api/v1/roles/bindings/{id}"}
+    let_in = []
+    for path, item in document["paths"].items():
+        if "get" not in item or item["get"].get("security") == [] or path in own:
+            continue
+        concrete = path.replace("{id}", "0198c1f2-7c1e-7b1a-9d7e-3f6f0b7f2a11").replace("{name}", "local").replace("{number}", "1")
+        answer = people.api("GET", concrete, token="nora")
+        if answer.status != 403 or "needs the role" not in answer.json["detail"] and "needs a token" not in answer.json["detail"]:
+            let_in.append((path, answer))
+    assert not let_in
+    assert people.must(200, "GET", "/api/v1/session", token="nora").json["roles"] == []
+    assert len(people.must(200, "GET", "/api/v1/tokens", token="nora").json["items"]) == 1
+    for path in ("/api/v1/service-accounts", "/api/v1/roles/bindings"):
+        assert people.must(200, "GET", path, token="nora").json["items"] == []
+    refused = attempt(people, "nora", team="no-such-team")
+    assert refused.status == 403 and "developer" in refused.json["detail"], refused
+    own_token = people.must(201, "POST", "/api/v1/tokens", {"name": "own"}, token="nora", headers={"Idempotency-Key": secrets.token_hex(8)}).json
+    people.must(204, "DELETE", f"/api/v1/tokens/{own_token['id']}", token="nora")
+
+
+def test_settings_and_credentials_are_for_administrators(people):
+    admin = people.must(200, "GET", "/api/v1/environments/local")
+    assert admin.json["credentials"] == ["PGPASSWORD", "PGUSER"] and admin.json["settings"]["postgres_host"] == "127.0.0.1"
+    vera = people.must(200, "GET", "/api/v1/environments/local", token="vera")
+    assert "settings" not in vera.json and "credentials" not in vera.json and vera.json["teams"] == ["payments"]
+    assert vera.headers["ETag"] != admin.headers["ETag"]
+    assert people.api("GET", "/api/v1/environments/local", token="vera", headers={"If-None-Match": vera.headers["ETag"]}).status == 304
+    assert people.api("GET", "/api/v1/environments/local", token="admin", headers={"If-None-Match": vera.headers["ETag"]}).status == 200
+    assert all("settings" not in e and "credentials" not in e for e in people.must(200, "GET", "/api/v1/environments", token="vera").json["items"])
+    for path in ("/api/v1/templates/repositories", "/api/v1/templates/repositories/builtin"):
+        mine, theirs = (people.must(200, "GET", path, token=who).json for who in ("admin", "vera"))
+        assert "credentials" in (mine["items"][0] if "items" in mine else mine) and "credentials" not in (theirs["items"][0] if "items" in theirs else theirs)
+
+
 def test_another_team_neither_orders_nor_sees(people):
     assert people.order("hidden-db", token="dora")["state"] == "ready"
     assert attempt(people, "otto").status == 403

@@ -1,7 +1,8 @@
 -- name: environment_list
-select environment_json(e) from environment e order by name
+-- $1: with what only administrators see
+select case when $1::boolean then environment_json(e) else environment_json(e) - '{settings,credentials}'::text[] end from environment e order by name
 -- name: environment_get
-select environment_json(e), e.version from environment e where name = $1
+select case when $2::boolean then environment_json(e) else environment_json(e) - '{settings,credentials}'::text[] end, e.version from environment e where name = $1
 -- name: environment_lock
 -- the row is changed from its current version: writers of one environment follow each other
 select version from environment where name = $1 for update

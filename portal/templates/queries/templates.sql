@@ -135,8 +135,10 @@ select json_build_object('id', v.id, 'name', v.template, 'number', v.number, 'co
   from template_version v where v.template = $1 and v.number = $2
 
 -- name: repository_page
-select soma.template_repository_document(r, false)::text, r.name
+-- $3: with what only administrators see
+select case when $3::boolean then soma.template_repository_document(r, false)::text else (soma.template_repository_document(r, false)::jsonb - 'credentials')::text end, r.name
   from template_repository r where ($1::text is null or r.name > $1) order by r.name limit $2
 
 -- name: repository_document
-select soma.template_repository_document(r, true)::text from template_repository r where r.name = $1
+select case when $2::boolean then soma.template_repository_document(r, true)::text else (soma.template_repository_document(r, true)::jsonb - 'credentials')::text end
+  from template_repository r where r.name = $1
