@@ -218,6 +218,16 @@ static bool line_outputs(struct buf *out, const json_t *data, bool colour)
     return n;
 }
 
+static bool line_sessions(struct buf *out, const json_t *data, bool colour)
+{
+    (void)colour;
+    long long n = (long long)json_integer_value(json_object_get(data, "sessions"));
+    buf_printf(out, "  %lld %s of ", n, n == 1 ? "session" : "sessions");
+    add_clean(out, text_of(data, "database"));
+    buf_str(out, " ended");
+    return *text_of(data, "database");
+}
+
 static const struct line_kind {
     const char *type;
     bool (*line)(struct buf *out, const json_t *data, bool colour);
@@ -225,6 +235,7 @@ static const struct line_kind {
     {"order.state", line_state},
     {"gate.decision", line_gate},
     {"order.warning", line_warning},
+    {"order.sessions_ended", line_sessions},
     {"terraform.diagnostic", line_diagnostic},
     {"terraform.planned_change", line_planned},
     {"terraform.change_summary", line_summary},

@@ -278,6 +278,8 @@ static int apply_with(struct run_setup *s, struct run_outcome *ret, struct err *
             return r;
         in = (struct run_input){.plan = rest.plan, .plan_len = rest.plan_len};
     }
+    if (o->destroy && (r = run_end_sessions(s, saved.json, saved.json_len, e)))
+        return r;
     r = run_engine(s, TF_APPLY, &in, &result, e);
     if (r && run_error_is_ours(r))
         return r;

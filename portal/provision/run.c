@@ -402,6 +402,8 @@ void run_fail(struct run_setup *s, const char *what, const struct tf_result *res
         ret->reason = arena_printf(s->arena, "%s failed: %s%s%s", what, first->summary, first->detail && *first->detail ? ": " : "", first->detail ? first->detail : "");
     else
         ret->reason = arena_printf(s->arena, "%s failed: %s", what, e && e->code ? e->msg : "the engine ended without saying why");
+    if (s->hint)
+        ret->reason = arena_printf(s->arena, "%s; %s", ret->reason, s->hint);
     BUF_AUTO problem = BUF_INIT;
     buf_char(&problem, '{');
     buf_json_kv(&problem, "type", "terraform");

@@ -14,6 +14,7 @@ struct run_setup {
     struct tf_engine engine;
     struct tf_provider *providers; size_t n_providers;
     const char *const *secrets;
+    const char *hint;               /* what the engine's words do not say, should the apply fail; NULL: nothing */
 };
 /* Opens the sealed value of a column into the arena, NUL behind it. */
 int run_open_sealed(const struct db_result *row, int col, const char *table, const char *id, int64_t version, struct arena *a, const void **ret, size_t *ret_len,
@@ -23,6 +24,9 @@ void run_setup_done(struct run_setup *s);
 
 struct run_input { const void *plan; size_t plan_len; const struct tf_import *imports; size_t n_imports; };
 int run_engine(struct run_setup *s, enum tf_phase phase, const struct run_input *in, struct tf_result *result, struct err *e);
+/* Before a destroy is applied: ends the sessions of the databases that its plan drops, where the golden path asks for that. What could not be ended is an event and a
+ * hint, not an error. Errors are those of our own database. */
+int run_end_sessions(struct run_setup *s, const void *plan_json, size_t len, struct err *e);
 /* Managed resources in a state; 0 for what is none. */
 int64_t run_count_resources(const void *state, size_t len);
 /* The service's count after a state was stored, in its transaction: whoever takes over, or gives up, knows what there is. */

@@ -149,6 +149,7 @@ static void broken_manifests_name_their_line(void **state)
         {"module: .", "module: ../other", 11, "/spec/module"},
         {"module: .", "module: nowhere", 11, "/spec/module"},
         {"module: .", "modul: .", 11, "modul"},
+        {"module: .", "module: .\n  destroy: { endSessions: mysql }", 12, "/spec/destroy/endSessions"},
         {"[local, dev]", "[local, local]", 12, "/spec/environments"},
         {"    type: object\n", "", 13, "type"},
         {"required: [size]", "required: [size, colour]", 15, "colour"},

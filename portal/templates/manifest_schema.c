@@ -94,6 +94,11 @@ static const char text[] = TEXT_OF(
             }
           }
         },
+        "destroy": {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": { "endSessions": { "enum": ["postgresql"] } }
+        },
         "monitoring": {
           "type": "object",
           "additionalProperties": false,

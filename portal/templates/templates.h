@@ -68,6 +68,7 @@ const json_t *templates_generate(const struct template_version *v);    /* {varia
 const json_t *templates_outputs(const struct template_version *v);     /* {output: {title, description, sensitive}} */
 const json_t *templates_monitoring(const struct template_version *v);  /* {exporter, rules, dashboard, labels} */
 const json_t *templates_catalog(const struct template_version *v);     /* never NULL; kind and type are filled in: {kind, type, title, description, lifecycle, system, tags, links, relations, endpoints} */
+const json_t *templates_destroy(const struct template_version *v);     /* {endSessions: "postgresql"} */
 const json_t *templates_environments(const struct template_version *v);/* array of names; NULL: all */
 int64_t templates_typical_seconds(const struct template_version *v);   /* 0: not given */
 

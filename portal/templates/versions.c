@@ -17,6 +17,7 @@ const json_t *templates_generate(const struct template_version *v) { return spec
 const json_t *templates_outputs(const struct template_version *v) { return spec(v, "outputs"); }
 const json_t *templates_monitoring(const struct template_version *v) { return spec(v, "monitoring"); }
 const json_t *templates_catalog(const struct template_version *v) { return spec(v, "catalog"); }
+const json_t *templates_destroy(const struct template_version *v) { return spec(v, "destroy"); }
 const json_t *templates_environments(const struct template_version *v) { return spec(v, "environments"); }
 int64_t templates_typical_seconds(const struct template_version *v) { return json_integer_value(spec(v, "typicalSeconds")); }
 

@@ -1,10 +1,14 @@
 """The road of an order on real parts: ordered, used, looked at, destroyed; and what is refused on the way."""
 import concurrent.futures
 import json
+import os
 import secrets
 import subprocess
+import sys
 
 import pytest
+
+from support.platform import wait_for
 
 STATES = ["queued", "checking", "planning", "applying", "monitoring", "registering", "ready"]
 
@@ -177,3 +181,59 @@ def test_a_credential_does_not_steer_the_host(soma, name):
     answer = soma.api("POST", "/api/v1/environments", {"name": "steered", "credentials": {name: "x"}})
     assert answer.status == 422 and "credentials" in str(answer.json["errors"]), answer
     assert soma.api("GET", "/api/v1/environments/steered").status == 404
+
+
+# Signs in again and again, with one session that tries to keep the door open.
+STUBBORN = """
+import subprocess, sys, time
+url, name, end = sys.argv[1], sys.argv[2], time.monotonic() + 60
+while time.monotonic() < end:
+    subprocess.run(["psql", url, "-Xqc", f'''do $$ begin loop
+        execute 'alter database "{name}" with allow_connections true'; perform pg_sleep(0.01); end loop; end $$'''], stderr=subprocess.DEVNULL)
+"""
+
+
+@pytest.mark.parametrize("engine", ["SOMA_TOFU", "SOMA_TERRAFORM"])
+def test_a_destroy_ends_open_sessions_and_keeps_clients_out(own_soma, engine):
+    if not os.environ.get(engine):
+        pytest.skip(f"{engine} is not set")
+    soma = own_soma(engine=os.environ[engine])
+    assert soma.order("busy-db")["state"] == "ready"
+    url = revealed(soma, "busy-db")["url"]
+    idle = [subprocess.Popen(["psql", url, "-Xqc", "select pg_sleep(600)"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    stubborn = [subprocess.Popen([sys.executable, "-c", STUBBORN, url, "busy-db"]) for _ in range(4)]
+    try:
+        wait_for("seven sessions", 20, lambda: soma.workloads.sql("select count(*) >= 7 from pg_stat_activity where datname = 'busy-db'") == [["t"]])
+        planned = soma.cli("destroy", "busy-db", "--plan", "-o", "json")
+        assert "busy-db" in planned.stdout and all(client.poll() is None for client in idle), "a plan disturbs nobody"
+        ended = soma.destroy("busy-db")
+        assert ended["state"] == "ready", ended["reason"]
+        assert all("terminating connection" in client.communicate(timeout=10)[1] for client in idle)
+    finally:
+        for client in (*idle, *stubborn):
+            client.kill()
+            client.wait()
+    told = [event["data"] for event in soma.events(ended["id"]) if event["type"] == "order.sessions_ended"]
+    assert [event["database"] for event in told] == ["busy-db"] and told[0]["sessions"] >= 3
+    assert soma.workloads.sql("select (select count(*) from pg_database where datname = 'busy-db'), (select count(*) from pg_roles where rolname = 'busy-db')") == [["0", "0"]]
+    assert soma.workloads.sql("select count(*) from pg_auth_members m join pg_roles r on r.oid = m.member where rolname = 'soma_provisioner' and roleid::regrole::text not like 'pg_%'") == [["0"]]
+
+
+def test_a_superusers_session_is_named_and_the_destroy_can_be_ordered_again(own_soma):
+    soma = own_soma()
+    assert soma.order("watched-db")["state"] == "ready" and soma.order("other-db")["state"] == "ready"
+    other = subprocess.Popen(["psql", revealed(soma, "other-db")["url"], "-Xqc", "select pg_sleep(600)"], stderr=subprocess.DEVNULL)
+    admin = subprocess.Popen(["psql", soma.workloads.conninfo("watched-db"), "-Xqc", "select pg_sleep(600)"], stderr=subprocess.DEVNULL)
+    try:
+        wait_for("both sessions", 20, lambda: soma.workloads.sql("select count(*) from pg_stat_activity where datname in ('watched-db', 'other-db')") == [["2"]])
+        ended = soma.destroy("watched-db")
+        assert ended["state"] == "failed" and "soma_admin" in ended["reason"] and "superuser" in ended["reason"], ended
+        assert admin.poll() is None and other.poll() is None
+        soma.workloads.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'watched-db'")
+    finally:
+        admin.kill()
+        admin.wait()
+    assert soma.destroy("watched-db")["state"] == "ready"
+    assert other.poll() is None, "sessions in other databases stay"
+    other.kill()
+    other.wait()
