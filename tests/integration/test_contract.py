@@ -8,7 +8,7 @@ from support.platform import CHECKOUT
 
 def test_generated_requests_meet_the_document(own_soma, tmp_path):
     soma = own_soma(requests_per_minute=0, sign_ins_per_minute=100000)
-    done = subprocess.run([os.path.join(os.path.dirname(sys.executable), "schemathesis"), "--config-file", str(CHECKOUT / "tests/support/schemathesis.toml"), "run",
+    done = subprocess.run([sys.executable, os.path.join(os.path.dirname(sys.executable), "schemathesis"), "--config-file", str(CHECKOUT / "tests/support/schemathesis.toml"), "run",
                            f"{soma.url}/api/openapi.json", "--url", soma.url, "--header", f"Authorization: Bearer {soma.tokens['admin']}",
                            "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance", "--max-examples", "15",
                            "--exclude-path-regex", "/events$", "--request-timeout", "20", "--workers", "1", "--seed", "4"],
