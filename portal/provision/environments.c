@@ -114,6 +114,19 @@ int environments_show(struct http_req *r, struct err *e)
     return http_etag(r, etag) ? 0 : http_reply(r, 200, "application/json", db_str(row, 0, 0), strlen(db_str(row, 0, 0)));
 }
 
+/* ERR_INVALID with each team that does not exist; `teams` is a JSON array's text, or NULL. */
+static int check_teams(struct db_conn *c, const char *teams, struct err *e)
+{
+    DB_RESULT_AUTO unknown = NULL;
+    int r = teams ? db_run(c, Q_ENVIRONMENT_UNKNOWN_TEAMS, &unknown, e, db_text(teams)) : 0;
+    for (int i = 0; !r && teams && i < db_rows(unknown); i++) {
+        char pointer[40];
+        snprintf(pointer, sizeof pointer, "/teams/%s", db_str(unknown, i, 0));
+        err_field(e, pointer, "there is no team `%s`", db_str(unknown, i, 1));
+    }
+    return r ? r : teams && db_rows(unknown) ? ERR_INVALID : 0;
+}
+
 struct environment_write { struct http_req *r; const char *name; const char *answer; char etag[32]; };
 
 static int answer_of(struct db_conn *c, struct environment_write *w, struct err *e)
@@ -137,8 +150,11 @@ static int create_tx(struct db_conn *c, void *arg, struct err *e)
     struct environment_write *w = arg;
     struct http_req *r = w->r;
     const json_t *b = r->json;
-    int x = db_run(c, Q_ENVIRONMENT_INSERT, NULL, e, db_text(w->name), db_text(json_string_value(json_object_get(b, "title"))),
-                   db_text(member_text(r->arena, b, "settings")), db_text(member_text(r->arena, b, "teams")), optional_bool(b, "require_approval"),
+    const char *teams = member_text(r->arena, b, "teams");
+    int x = check_teams(c, teams, e);
+    if (!x)
+        x = db_run(c, Q_ENVIRONMENT_INSERT, NULL, e, db_text(w->name), db_text(json_string_value(json_object_get(b, "title"))),
+                   db_text(member_text(r->arena, b, "settings")), db_text(teams), optional_bool(b, "require_approval"),
                    optional_int(b, "services_per_team"), optional_int(b, "resources_per_team"), optional_int(b, "max_running"), optional_int(b, "approval_count"),
                    optional_int(b, "approval_seconds"), db_text(json_string_value(json_object_get(b, "approval_team"))));
     if (x == ERR_NOT_FOUND)
@@ -193,9 +209,11 @@ static int update_tx(struct db_conn *c, void *arg, struct err *e)
         x = answer_of(c, w, e);
     if (x)
         return x;
-    const char *before = w->answer;
+    const char *before = w->answer, *teams = member_text(r->arena, b, "teams");
+    if ((x = check_teams(c, teams, e)))
+        return x;
     x = db_run(c, Q_ENVIRONMENT_UPDATE, NULL, e, db_text(w->name), db_text(json_string_value(json_object_get(b, "title"))),
-               db_text(member_text(r->arena, b, "settings")), db_text(member_text(r->arena, b, "teams")), optional_bool(b, "require_approval"),
+               db_text(member_text(r->arena, b, "settings")), db_text(teams), optional_bool(b, "require_approval"),
                optional_int(b, "services_per_team"), optional_int(b, "resources_per_team"), optional_int(b, "max_running"),
                db_flag(json_object_get(b, "teams") != NULL), optional_int(b, "approval_count"), optional_int(b, "approval_seconds"),
                db_flag(json_object_get(b, "approval_team") != NULL), db_text(json_string_value(json_object_get(b, "approval_team"))));

@@ -68,6 +68,18 @@ def test_settings_and_credentials_are_for_administrators(people):
         assert "credentials" in (mine["items"][0] if "items" in mine else mine) and "credentials" not in (theirs["items"][0] if "items" in theirs else theirs)
 
 
+def test_an_environment_that_cannot_be_meant_is_refused_by_field(people):
+    for change, pointer in (({"teams": ["nobody"]}, "/teams/0"), ({"teams": ["payments", "nobody"]}, "/teams/1"), ({"settings": {"region": "eu\nwest"}}, "/settings/region"),
+                            ({"settings": {"region": "eu\x7f"}}, "/settings/region"), ({"settings": {"region": "eu-west-1\n"}}, "/settings/region"), ({"title": "a\u0085b"}, "/title")):
+        for method, path, body in (("POST", "/api/v1/environments", {"name": "odd", **change}), ("PATCH", "/api/v1/environments/local", change)):
+            answer = people.api(method, path, body)
+            assert answer.status == 422 and [e["pointer"] for e in answer.json["errors"]] == [pointer], answer
+    assert people.api("GET", "/api/v1/environments/odd").status == 404
+    both = people.api("PATCH", "/api/v1/environments/local", {"teams": ["nobody", "payments", "nowhere"]})
+    assert [e["pointer"] for e in both.json["errors"]] == ["/teams/0", "/teams/2"]
+    people.must(422, "POST", "/api/v1/teams", {"name": "odd", "title": "two\nlines"})
+
+
 def test_another_team_neither_orders_nor_sees(people):
     assert people.order("hidden-db", token="dora")["state"] == "ready"
     assert attempt(people, "otto").status == 403

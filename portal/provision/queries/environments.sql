@@ -6,6 +6,8 @@ select case when $2::boolean then environment_json(e) else environment_json(e) -
 -- name: environment_lock
 -- the row is changed from its current version: writers of one environment follow each other
 select version from environment where name = $1 for update
+-- name: environment_unknown_teams
+select t.at - 1, t.name from jsonb_array_elements_text($1::jsonb) with ordinality t (name, at) where not exists (select from team where team.name = t.name) order by t.at
 -- name: environment_insert
 insert into environment (name, title, settings, teams, require_approval, services_per_team, resources_per_team, max_running,
     approval_count, approval_seconds, approval_team)
