@@ -372,7 +372,7 @@ class Page:
         rows = "".join(f'<tr id="problem-{status}"><td><span class="status">{status}</span></td><td>{text}</td></tr>' for status, text in PROBLEMS)
         return ('<section id="problems"><h2 class="tag">Problems</h2><p>Whatever goes wrong is answered with a problem document (RFC 9457). <code>type</code> is stable and names the kind; '
                 'programs look at it, people read <code>detail</code>.</p>'
-                '<pre><code>' + esc(json.dumps({"type": "/problems/name-taken", "title": "Name taken", "status": 409, "detail": "...", "instance": "/api/v1/orders",
+                '<pre><code>' + esc(json.dumps({"type": "/problems/name-taken", "title": "The name is taken", "status": 409, "detail": "...", "instance": "/api/v1/orders",
                                                 "trace_id": "0af7651916cd43dd8448eb211c80319c", "link": "/api/v1/services/orders-db"}, indent=2)) +
                 f"</code></pre><table>{rows}</table></section>")
 

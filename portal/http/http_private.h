@@ -125,7 +125,6 @@ void reply_problem(struct http_req *r, const struct err *e);
 /* A problem whose status no error code has. */
 void reply_refuse(struct http_req *r, int status, const char *slug, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void problem_write(int status, const char *slug, const struct err *e, const char *request_id, const char *instance, struct buf *out);
-const char *problem_title(int status);
 
 /* request.c: civetweb's callbacks. */
 int request_begin(struct mg_connection *mg);

@@ -430,7 +430,7 @@ static void problems_say_what_is_needed(void **state)
     assert_string_equal(kit_header(&a, "X-Request-Id"), "0af7651916cd43dd8448eb211c80319c");
     assert_string_equal(kit_header(&a, "Link"), "</things/1>; rel=\"related\"");
     assert_null(kit_header(&a, "X-Lost"));
-    assert_string_equal(buf_cstr(&a.body), "{\"type\":\"/problems/name-taken\",\"title\":\"Name taken\",\"status\":409,\"detail\":\"The name \\\"taken\\\" is taken.\","
+    assert_string_equal(buf_cstr(&a.body), "{\"type\":\"/problems/name-taken\",\"title\":\"The name is taken\",\"status\":409,\"detail\":\"The name \\\"taken\\\" is taken.\","
                                            "\"instance\":\"/things/taken\",\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"link\":\"/things/1\"}");
     kit_answer_done(&a);
     a = kit_ask(server, "GET /things/broken HTTP/1.1\r\n" H "\r\n");

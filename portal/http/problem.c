@@ -1,7 +1,7 @@
 /* Errors as RFC 9457 problem documents. `type` is /problems/<slug>, where the slug is the error's own or its code's. */
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "portal/http/http_private.h"
@@ -34,41 +34,62 @@ int http_status_of(const struct err *e)
     }
 }
 
-const char *problem_title(int status)
+/* By slug, sorted: also of the domains above, so that one place has them all. docs/api.md lists them; a test holds both against the source. */
+static const struct { const char *slug, *title; } titles[] = {
+    {"address", "The address is not taken"},
+    {"audit-broken", "The audit log is broken"},
+    {"bad-cursor", "The cursor is not one of this list"},
+    {"body-missing", "A body is needed"},
+    {"busy", "The node is busy"},
+    {"canceled", "It was broken off"},
+    {"conflict", "It is in another state"},
+    {"csrf", "The CSRF token is missing or wrong"},
+    {"cut-off", "The body is incomplete"},
+    {"expectation", "The expectation cannot be met"},
+    {"fenced", "Somebody else has it now"},
+    {"framing", "The request is malformed"},
+    {"head-too-large", "The head of the request is too large"},
+    {"http-version", "The HTTP version is not taken"},
+    {"idempotency-key-invalid", "The Idempotency-Key is not valid"},
+    {"idempotency-key-missing", "An Idempotency-Key is needed"},
+    {"idempotency-key-reused", "The Idempotency-Key was used for something else"},
+    {"idempotency-running", "The request with this Idempotency-Key is still running"},
+    {"internal", "An error of ours"},
+    {"invalid", "The input does not fit"},
+    {"json", "The body is not JSON"},
+    {"method-not-allowed", "The path does not have this method"},
+    {"name-taken", "The name is taken"},
+    {"not-a-session", "A token is not a session"},
+    {"not-allowed", "Not allowed"},
+    {"not-found", "Not found"},
+    {"not-ready", "The node is not ready"},
+    {"not-signed-in", "Sign-in is needed"},
+    {"other-origin", "The request came from another site"},
+    {"own-order", "Nobody decides about their own order"},
+    {"precondition-failed", "It has changed meanwhile"},
+    {"precondition-required", "A precondition is missing"},
+    {"role-held", "The role is held already"},
+    {"role-missing", "A role is missing"},
+    {"scope-missing", "A scope is missing"},
+    {"service-busy", "Another order is at work on the service"},
+    {"timeout", "It took too long"},
+    {"too-large", "Too large"},
+    {"too-late", "It is too late for that"},
+    {"too-many-requests", "Too many requests"},
+    {"too-slow", "The request came too slowly"},
+    {"unavailable", "Not available now"},
+    {"unsupported-type", "The body is of a type that is not taken"},
+};
+
+static int by_slug(const void *slug, const void *row)
 {
-    switch (status) {
-    case 400: return "The request is not valid";
-    case 401: return "Sign-in is needed";
-    case 403: return "Not allowed";
-    case 404: return "Not found";
-    case 405: return "The path does not have this method";
-    case 408: return "The request came too slowly";
-    case 409: return "It is taken, or in another state";
-    case 412: return "It has changed meanwhile";
-    case 413: return "Too large";
-    case 415: return "The body is of a type that is not taken";
-    case 417: return "The expectation cannot be met";
-    case 422: return "The input does not fit";
-    case 428: return "A precondition is missing";
-    case 429: return "Too many requests";
-    case 431: return "The head of the request is too large";
-    case 500: return "An error of ours";
-    case 501: return "Not implemented";
-    case 503: return "Not available now";
-    case 504: return "It took too long";
-    case 505: return "The HTTP version is not taken";
-    default: return status >= 500 ? "An error of ours" : "The request cannot be answered";
-    }
+    return strcmp(slug, *(const char *const *)row);
 }
 
-/* "name-taken" is "Name taken": a title that is the same for every problem of its type. */
-static void title_of_slug(const char *slug, char *out, size_t cap)
+static const char *problem_title(const char *slug, int status)
 {
-    snprintf(out, cap, "%s", slug);
-    for (char *p = out; *p; p++)
-        if (*p == '-')
-            *p = ' ';
-    out[0] = (char)toupper((unsigned char)out[0]);
+    const char *const *row = bsearch(slug, titles, sizeof titles / sizeof *titles, sizeof *titles, by_slug);
+    return row ? row[1] : status >= 500 ? "An error of ours" : "The request cannot be answered";
 }
 
 static void write_fields(const struct err *e, struct buf *out)
@@ -100,12 +121,11 @@ static void add_instance(struct buf *out, const char *path)
 
 void problem_write(int status, const char *slug, const struct err *e, const char *request_id, const char *instance, struct buf *out)
 {
-    char type[80], title[64];
+    char type[80];
     snprintf(type, sizeof type, "/problems/%s", slug);
-    title_of_slug(slug, title, sizeof title);
     buf_char(out, '{');
     buf_json_kv(out, "type", type);
-    buf_json_kv(out, "title", e->type[0] ? title : problem_title(status));
+    buf_json_kv(out, "title", problem_title(slug, status));
     buf_json_kint(out, "status", status);
     /* What went wrong inside is for the log; the trace id leads there. */
     buf_json_kv(out, "detail", status == 500 ? "Something failed on our side. The trace id names it in the node's log." : e->msg);

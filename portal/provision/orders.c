@@ -200,7 +200,7 @@ static int take_service(struct db_conn *c, struct accept *a, struct err *e)
     if (strcmp(a->prior_state, "ready") && strcmp(a->prior_state, "failed")) {
         err_set(e, ERR_CONFLICT, "the service %s is %s: another order is at work on it; wait for its end, or cancel it while it waits", a->name, a->prior_state);
         snprintf(e->link, sizeof e->link, "/api/v1/orders/%s", db_str(row, 0, 8));
-        return err_type(e, "busy");
+        return err_type(e, "service-busy");
     }
     a->service_id = arena_strdup(m, db_str(row, 0, 0));
     a->template = arena_strdup(m, db_str(row, 0, 3));

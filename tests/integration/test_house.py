@@ -44,6 +44,21 @@ def test_the_configuration_page_is_what_the_program_says(soma):
     assert page.endswith(soma.somad("config", "markdown").stdout), "run `somad config markdown` and put its table at the end of docs/configuration.md"
 
 
+def test_each_type_of_problem_has_a_title():
+    """The one table of titles knows every slug that the source names, and docs/api.md is that table."""
+    table = re.findall(r'^    \{"([a-z-]+)", "([^"]+)"\},$', (PORTAL / "http/problem.c").read_text(), re.M)
+    slugs = [slug for slug, _ in table]
+    assert slugs == sorted(set(slugs)) and len(slugs) > 30
+    used = set()
+    for source in PORTAL.glob("**/*.c"):
+        if not source.name.endswith("_test.c") and source.parent.name != "cli":
+            text = source.read_text()
+            used |= set(re.findall(r'err_type\(\w+, "([a-z-]+)"\)', text)) | set(re.findall(r'reply_refuse\([^"]*?"([a-z-]+)"', text)) | set(re.findall(r': return "([a-z-]+)"', text) if source.name == "err.c" else [])
+    assert used <= set(slugs), used - set(slugs)
+    page = (CHECKOUT / "docs/api.md").read_text()
+    assert re.findall(r"^\| `/problems/([a-z-]+)` \| (.*) \|$", page, re.M) == table
+
+
 def test_every_query_prepares(soma):
     """Each embedded query is parsed and planned by the real schema, as the node's own role."""
     import subprocess
