@@ -133,16 +133,28 @@ int gates_list(struct http_req *r, struct err *e)
 
 /* ---- built-in gates ---- */
 
+static int ask_quota(const struct gate_input *in, const struct db_query *q, int64_t *ret_limit, int64_t *ret_others, struct err *e)
+{
+    DB_RESULT_AUTO row = NULL;
+    int r = db_run(in->c, Q_QUOTA_HOLD, NULL, e, db_text(in->environment), db_text(in->team));
+    if (!r)
+        r = db_one(in->c, *q, &row, e, db_text(in->environment), db_text(in->team), db_text(in->service_id));
+    if (r)
+        return r;
+    *ret_limit = db_i64(row, 0, 0);
+    *ret_others = db_i64(row, 0, 1);
+    return 0;
+}
+
 static int decide_service_quota(const struct gate_input *in, struct gate_verdict *ret, struct err *e)
 {
     if (strcmp(in->kind, "create") || !in->service_id)
         return 0;
-    DB_RESULT_AUTO row = NULL;
-    int r = db_one(in->c, Q_QUOTA_SERVICES, &row, e, db_text(in->environment), db_text(in->team), db_text(in->service_id));
+    int64_t limit, others;
+    int r = ask_quota(in, &Q_QUOTA_SERVICES, &limit, &others, e);
     if (r)
         return r;
-    int64_t limit = db_i64(row, 0, 0), rank = db_i64(row, 0, 1);
-    if (limit && rank > limit) {
+    if (limit && others >= limit) {
         ret->outcome = GATE_DENY;
         ret->message = arena_printf(in->arena, "team %s may have %lld services in %s and has as many; destroy one or ask a platform-admin for a larger quota",
                                     in->team, (long long)limit, in->environment);
@@ -154,11 +166,11 @@ static int decide_resource_quota(const struct gate_input *in, struct gate_verdic
 {
     if (strcmp(in->kind, "create") || !in->service_id)
         return 0;
-    DB_RESULT_AUTO row = NULL;
-    int r = db_one(in->c, Q_QUOTA_RESOURCES, &row, e, db_text(in->environment), db_text(in->team), db_text(in->service_id));
+    int64_t limit, others;
+    int r = ask_quota(in, &Q_QUOTA_RESOURCES, &limit, &others, e);
     if (r)
         return r;
-    int64_t limit = db_i64(row, 0, 0), others = db_i64(row, 0, 1);
+    ret->detail = json_pack("{s:I}", "resources", (json_int_t)in->resources_after);
     if (limit && others + in->resources_after > limit) {
         ret->outcome = GATE_DENY;
         ret->message = arena_printf(in->arena, "team %s may have %lld resources in %s; it has %lld and this order would make it %lld", in->team,

@@ -1,4 +1,5 @@
 """Who may what: roles per team, approval by another person, secrets, tokens."""
+import concurrent.futures
 import secrets
 
 import pytest
@@ -131,6 +132,34 @@ def test_a_quota_denies_in_words(people):
     assert [g["outcome"] for g in denied["gates"] if g["gate"] == "quota-services"] == ["deny"]
     assert people.destroy("narrow-a")["state"] == "ready"
     assert people.order("narrow-b", environment="narrow")["state"] == "ready"
+
+
+def test_of_twenty_orders_at_once_a_quota_lets_three_in(own_soma):
+    """Whatever their ids say: a service of a node whose clock runs ahead has the larger one, and holds its place all the same."""
+    soma = own_soma()
+    other = soma.start("second")
+    soma.must(200, "PATCH", "/api/v1/environments/local", {"services_per_team": 3})
+    assert soma.order("quota-ahead")["state"] == "ready"
+    soma.store.sql("set session_replication_role = replica; update soma.orders set service_id = 'ffffffff-ffff-7fff-bfff-ffffffffffff'; "
+                   "update soma.service set id = 'ffffffff-ffff-7fff-bfff-ffffffffffff' where name = 'quota-ahead'", "soma")
+    body = {"kind": "create", "template": "postgres-database", "environment": "local", "team": "payments", "parameters": {}}
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda i: soma.api("POST", "/api/v1/orders", {**body, "name": f"quota-{i}"}, headers={"Idempotency-Key": secrets.token_hex(8)},
+                                                   url=(soma.url, other.url)[i % 2]), range(20)))
+    assert [answer.status for answer in answers] == [202] * 20
+    ended = [soma.wait_order(answer.json["id"]) for answer in answers]
+    assert sorted(order["state"] for order in ended) == ["failed"] * 18 + ["ready"] * 2, [(order["name"], order["state"], order["reason"]) for order in ended]
+    assert all("3 services" in order["reason"] for order in ended if order["state"] == "failed")
+    assert soma.workloads.sql("select count(*) from pg_database where datname like 'quota-%'") == [["3"]]
+
+
+def test_orders_on_their_way_count_for_the_quota_of_resources(own_soma):
+    soma = own_soma(job_threads=8)
+    soma.must(200, "PATCH", "/api/v1/environments/local", {"resources_per_team": 5})
+    orders = [soma.order(f"resources-{i}", wait=False)["id"] for i in range(8)]
+    ended = [soma.wait_order(order) for order in orders]
+    assert sorted(order["state"] for order in ended) == ["failed"] * 6 + ["ready"] * 2, [(order["name"], order["state"], order["reason"]) for order in ended]
+    assert all("5 resources" in order["reason"] for order in ended if order["state"] == "failed")
 
 
 def test_a_revoked_token_ends(people):

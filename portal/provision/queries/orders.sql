@@ -35,12 +35,20 @@ insert into order_approval (order_id, decision, actor_name, person, person_name,
 select coalesce(cost_centre, '') from team where name = $1
 -- name: gate_record
 insert into gate_decision (order_id, service, point, number, gate, outcome, message, detail) values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
+-- name: quota_hold
+-- who judges a team's quota in an environment waits until the one before has committed its word: else two see the same free place
+select pg_advisory_xact_lock(hashtextextended('quota ' || $1 || ' ' || $2, 0))
 -- name: quota_services
--- this service's rank among the team's living ones: the same for every judge, whoever asks first
-select e.services_per_team, (select count(*) from service s where s.team = $2 and s.environment = $1 and s.state <> 'destroyed' and s.id <= $3::uuid)
+-- the others that hold a place: living, and let in by this gate
+select e.services_per_team, (select count(*) from service s where s.team = $2 and s.environment = $1 and s.state <> 'destroyed' and s.id <> $3::uuid
+    and (s.state <> 'creating' or exists (select from gate_decision g where g.order_id = s.current_order and g.gate = 'quota-services' and g.outcome = 'allow')))
 from environment e where e.name = $1
 -- name: quota_resources
-select e.resources_per_team, (select coalesce(sum(resources), 0) from service s where s.team = $2 and s.environment = $1 and s.state <> 'destroyed' and s.id <> $3::uuid)
+-- what the others have, and what those on their way were allowed
+select e.resources_per_team, (select coalesce(sum(greatest(s.resources, allowed.resources)), 0) from service s
+    left join lateral (select (g.detail->>'resources')::bigint as resources from gate_decision g
+        where g.order_id = s.current_order and g.gate = 'quota-resources' and g.outcome = 'allow' order by g.id desc limit 1) allowed on s.state in ('creating', 'changing')
+    where s.team = $2 and s.environment = $1 and s.state <> 'destroyed' and s.id <> $3::uuid)
 from environment e where e.name = $1
 -- name: environment_protected
 select require_approval, approval_count, approval_seconds, approval_team from environment where name = $1
