@@ -39,7 +39,7 @@ static int run_create(struct cli *c, struct err *e)
     JSON_AUTO body = json_pack("{s:s, s:s, s:s*, s:s*}", "name", args_word(a, 0), "team", args_text(a, "team"), "title", args_text(a, "title"), "owner",
                                args_text(a, "owner"));
     if (!body)
-        return err_set(e, ERR_INVALID, "a word of this command is no UTF-8");
+        return args_wrong(e, "a word of this command is no UTF-8");
     const char *role;
     for (size_t i = 0; (role = args_nth(a, "role", i)); i++) {
         if (i == 0)

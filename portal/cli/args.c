@@ -1,6 +1,8 @@
 #include "portal/cli/args.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +144,22 @@ int args_check(const struct flag *own, const struct args *a, struct err *e)
     if (!missing.len)
         return 0;
     return err_set(e, ERR_INVALID, "missing: %s", buf_cstr(&missing));
+}
+
+int args_wrong(struct err *e, const char *fmt, ...)
+{
+    char words[sizeof e->msg];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(words, sizeof words, fmt, ap);
+    va_end(ap);
+    err_set(e, ERR_INVALID, "%s", words);
+    return err_type(e, "usage");
+}
+
+bool args_is_wrong(const struct err *e)
+{
+    return e->code == ERR_INVALID && !strcmp(e->type, "usage");
 }
 
 bool args_has(const struct args *a, const char *name)

@@ -38,6 +38,10 @@ int args_parse(const struct flag *own, const struct flag *global, int argc, char
 /* Whether every required flag of `own` is there. ERR_INVALID. */
 int args_check(const struct flag *own, const struct args *a, struct err *e);
 
+/* For what a command finds wrong in its own words and flags later on: ERR_INVALID that ends the program with EXIT_USAGE. */
+int args_wrong(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool args_is_wrong(const struct err *e);
+
 bool args_has(const struct args *a, const char *name);
 const char *args_text(const struct args *a, const char *name);       /* the last one given, or NULL */
 int64_t args_int(const struct args *a, const char *name, int64_t fallback);

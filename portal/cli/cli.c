@@ -96,7 +96,7 @@ int cli_list(struct cli *c, const char *path, json_t **ret, struct err *e)
 {
     int64_t limit = args_int(&c->args, "limit", LIMIT_DEFAULT);
     if (limit < 1)
-        return err_set(e, ERR_INVALID, "--limit is at least 1");
+        return args_wrong(e, "--limit is at least 1, not %lld", (long long)limit);
     int code = cli_client(c, e);
     if (code)
         return code;
@@ -206,7 +206,7 @@ int cli_split(struct cli *c, const char *flag, const char *text, char **ret_key,
 {
     const char *equals = strchr(text, '=');
     if (!equals || equals == text)
-        return err_set(e, ERR_INVALID, "--%s takes NAME=VALUE, not \"%.*s\"", flag, (int)strcspn(text, "="), text);
+        return args_wrong(e, "--%s takes NAME=VALUE, not \"%.*s\"", flag, (int)strcspn(text, "="), text);
     *ret_key = arena_strndup(c->arena, text, (size_t)(equals - text));
     *ret_value = equals + 1;
     return 0;

@@ -73,7 +73,7 @@ static int put_text(json_t *object, const char *flag, const char *key, const cha
 {
     json_t *text = value ? json_string(value) : json_null();
     if (!text || json_object_set_new(object, key, text))
-        return err_set(e, ERR_INVALID, "--%s %s: it is no UTF-8 text", flag, key);
+        return args_wrong(e, "--%s %s: it is no UTF-8 text", flag, key);
     return 0;
 }
 
@@ -186,7 +186,7 @@ static int run_update(struct cli *c, struct err *e)
     const char *path = client_path(c->arena, "/api/v1/environments/{}", args_word(&c->args, 0));
     int code = make_body(c, body, e);
     if (!code && !json_object_size(body))
-        return err_set(e, ERR_INVALID, "nothing to change was given; `soma environments update --help` lists what can be");
+        return args_wrong(e, "nothing to change was given; `soma environments update --help` lists what can be");
     if (!code)
         code = cli_get_etag(c, path, &now, &etag, e);
     if (!code)

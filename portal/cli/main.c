@@ -106,10 +106,8 @@ static int run(struct cli *c)
     const char *format = args_text(&c->args, "output");
     c->out.format = format ? (enum output_format)output_format_parse(format) : OUTPUT_TABLE;
     int code = c->command->run(c, &e);
-    if (code < 0) {
-        print_error(&e);
-        code = exit_of(code);
-    }
+    if (code < 0)
+        code = args_is_wrong(&e) ? usage_error(c->command, &e) : (print_error(&e), exit_of(code));
     client_free(c->client);
     profile_done(&c->profile);
     if (fflush(stdout) == 0 && !ferror(stdout))

@@ -8,6 +8,8 @@
 #include "portal/cli/watch.h"
 #include "portal/core/id.h"
 
+#define EVENTS_DEFAULT 10000
+
 static const struct column list_columns[] = {
     {"ORDER", "id", COLUMN_TEXT},        {"SERVICE", "name", COLUMN_TEXT}, {"KIND", "kind", COLUMN_TEXT},
     {"STATE", "state", COLUMN_STATE},    {"TEMPLATE", "template", COLUMN_TEXT}, {"ENVIRONMENT", "environment", COLUMN_TEXT},
@@ -52,7 +54,7 @@ int orders_find(struct cli *c, const char *word, json_t **ret, struct err *e)
     if (id_valid(word))
         return cli_get(c, client_path(c->arena, "/api/v1/orders/{}", word), ret, e);
     if (!id_name_valid(word))
-        return err_set(e, ERR_INVALID, "\"%s\" is neither the id of an order nor the name of a service", word);
+        return args_wrong(e, "\"%s\" is neither the id of an order nor the name of a service", word);
     JSON_AUTO page = NULL;
     int code = cli_get(c, client_query(c->arena, "/api/v1/orders", "service", word, "limit", "1", NULL), &page, e);
     if (code)
@@ -164,12 +166,27 @@ static int read_parameters(struct cli *c, const json_t *schema, json_t *paramete
     return wrong && !code ? ERR_INVALID : code;
 }
 
+/* The form of --set and --set-json needs no schema: what is wrong there is said before a server is asked. */
+static int check_assignments(struct cli *c, struct err *e)
+{
+    JSON_AUTO scratch = json_object();
+    const char *text;
+    int code = 0;
+    for (size_t i = 0; !code && (text = args_nth(&c->args, "set", i)); i++)
+        code = values_set(NULL, scratch, text, e);
+    for (size_t i = 0; !code && (text = args_nth(&c->args, "set-json", i)); i++)
+        code = values_set_json(NULL, scratch, text, e);
+    return code;
+}
+
 static int run_order(struct cli *c, struct err *e)
 {
     const struct args *a = &c->args;
     JSON_AUTO parameters = json_object();
     JSON_AUTO order = NULL;
-    int code = cli_client(c, e);
+    int code = check_assignments(c, e);
+    if (!code)
+        code = cli_client(c, e);
     if (code)
         return code;
     JSON_AUTO schema = get_schema(c);
@@ -180,7 +197,7 @@ static int run_order(struct cli *c, struct err *e)
                                "environment", args_text(a, "environment"), "team", args_text(a, "team"), "parameters", parameters, "cost_centre",
                                args_text(a, "cost-centre"), "plan_only", args_has(a, "plan") ? json_true() : NULL);
     if (!body)
-        return err_set(e, ERR_INVALID, "a word of this command is no UTF-8");
+        return args_wrong(e, "a word of this command is no UTF-8");
     const char *key = args_text(a, "idempotency-key");
     code = cli_send(c, "POST", "/api/v1/orders", body, key ? key : "", &order, e);
     return code ? code : orders_accepted(c, order, e);
@@ -258,7 +275,7 @@ static void print_event(struct cli *c, const json_t *event)
 /* Event pages go by the `cursor` in their body: a page without items is the end of what there is now. */
 static int read_events(struct cli *c, const char *id, json_t *items, struct err *e)
 {
-    int64_t limit = args_int(&c->args, "limit", 10000);
+    int64_t limit = args_int(&c->args, "limit", EVENTS_DEFAULT);
     const char *cursor = NULL;
     while (json_array_size(items) < (size_t)limit) {
         JSON_AUTO page = NULL;
@@ -281,6 +298,8 @@ static int read_events(struct cli *c, const char *id, json_t *items, struct err 
 static int run_logs(struct cli *c, struct err *e)
 {
     JSON_AUTO order = NULL;
+    if (args_int(&c->args, "limit", EVENTS_DEFAULT) < 1)
+        return args_wrong(e, "--limit is at least 1, not %s", args_text(&c->args, "limit"));
     int code = orders_find(c, args_word(&c->args, 0), &order, e);
     if (code)
         return code;

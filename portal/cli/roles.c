@@ -35,7 +35,7 @@ static int read_binding(struct cli *c, const char **ret_account, const char **re
     for (size_t i = 0; role_names[i]; i++)
         if (!strcmp(role_names[i], *ret_role))
             return 0;
-    return err_set(e, ERR_INVALID, "\"%s\" is no role; roles are viewer, developer, approver, platform-admin", *ret_role);
+    return args_wrong(e, "\"%s\" is no role; roles are viewer, developer, approver, platform-admin", *ret_role);
 }
 
 static int run_bind(struct cli *c, struct err *e)
@@ -47,10 +47,10 @@ static int run_bind(struct cli *c, struct err *e)
         return code;
     const char *team = args_text(&c->args, "team");
     if (team && args_has(&c->args, "everywhere"))
-        return err_set(e, ERR_INVALID, "--team and --everywhere contradict each other");
+        return args_wrong(e, "--team and --everywhere contradict each other");
     JSON_AUTO body = json_pack("{s:s, s:s, s:s*}", "account", account, "role", role, "team", team);
     if (!body)
-        return err_set(e, ERR_INVALID, "a word of this command is no UTF-8");
+        return args_wrong(e, "a word of this command is no UTF-8");
     code = cli_send(c, "POST", "/api/v1/roles/bindings", body, "", &made, e);
     if (code)
         return code;

@@ -54,7 +54,7 @@ static int make_token(struct cli *c, json_t **ret, struct err *e)
     const char *name = args_text(&c->args, "token-name");
     int64_t days = args_int(&c->args, "days", 90);
     if (days < 1 || days > 366)
-        return err_set(e, ERR_INVALID, "--days is from 1 to 366");
+        return args_wrong(e, "--days is from 1 to 366");
     JSON_AUTO body = json_pack("{s:s, s:I}", "name", name ? name : default_token_name(c), "expires_in", (json_int_t)(days < 366 ? days * 86400 : 31622400));
     return cli_send(c, "POST", "/api/v1/tokens", body, "", ret, e);
 }
@@ -77,7 +77,7 @@ static int ask_name(struct cli *c, const char **ret, struct err *e)
     if (*ret)
         return 0;
     if (!cli_interactive())
-        return err_set(e, ERR_INVALID, "there is no terminal to ask for your name on: give --name");
+        return args_wrong(e, "there is no terminal to ask for your name on: give --name");
     int code = cli_ask(c, "Name", false, &typed, e);
     *ret = typed;
     return code;

@@ -49,7 +49,7 @@ static int run_create(struct cli *c, struct err *e)
     JSON_AUTO made = NULL;
     JSON_AUTO body = json_pack("{s:s, s:s*, s:s*}", "name", args_word(a, 0), "title", args_text(a, "title"), "cost_centre", args_text(a, "cost-centre"));
     if (!body)
-        return err_set(e, ERR_INVALID, "a word of this command is no UTF-8");
+        return args_wrong(e, "a word of this command is no UTF-8");
     int code = cli_send(c, "POST", "/api/v1/teams", body, "", &made, e);
     if (!code)
         print_team(c, made);

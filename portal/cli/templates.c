@@ -202,7 +202,7 @@ static int read_words(struct cli *c, const char **ret_name, const char **ret_url
 {
     const char *one = args_word(&c->args, 0), *two = args_word(&c->args, 1);
     if (two && is_url(one) == is_url(two))
-        return err_set(e, ERR_INVALID, "\"%s\" and \"%s\" are not a name and a URL", one, two);
+        return args_wrong(e, "\"%s\" and \"%s\" are not a name and a URL", one, two);
     *ret_url = two && !is_url(one) ? two : one;
     *ret_name = two ? (is_url(one) ? two : one) : args_text(&c->args, "name");
     if (!*ret_name)
@@ -233,7 +233,7 @@ static int read_credentials(struct cli *c, json_t *object, struct err *e)
         if (!args_has(&c->args, secrets[i].flag))
             continue;
         if (from_stdin++)
-            return err_set(e, ERR_INVALID, "only one of --password-stdin, --token-stdin and --passphrase-stdin can read standard input");
+            return args_wrong(e, "only one of --password-stdin, --token-stdin and --passphrase-stdin can read standard input");
         code = put_secret(object, secrets[i].key, "-", e);
     }
     if (!code && args_has(&c->args, "ssh-key"))
@@ -256,7 +256,7 @@ static int run_add(struct cli *c, struct err *e)
         return code;
     JSON_AUTO body = json_pack("{s:s, s:s, s:s*}", "name", name, "url", url, "ref", args_text(a, "ref"));
     if (!body)
-        return err_set(e, ERR_INVALID, "a word of this command is no UTF-8");
+        return args_wrong(e, "a word of this command is no UTF-8");
     code = read_credentials(c, credentials, e);
     if (code)
         return code;

@@ -56,9 +56,9 @@ static int run_create(struct cli *c, struct err *e)
     JSON_AUTO made = NULL;
     JSON_AUTO body = json_pack("{s:s, s:s*}", "name", args_word(a, 0), "service_account", args_text(a, "service-account"));
     if (!body)
-        return err_set(e, ERR_INVALID, "a word of this command is no UTF-8");
+        return args_wrong(e, "a word of this command is no UTF-8");
     if (time && read_time(time) < 0)
-        return err_set(e, ERR_INVALID, "--expires-in takes a time such as 90d, 12h or 30m, not \"%s\"", time);
+        return args_wrong(e, "--expires-in takes a time such as 90d, 12h or 30m, not \"%s\"", time);
     if (time)
         json_object_set_new(body, "expires_in", json_integer(read_time(time)));
     for (size_t i = 0; (scope = args_nth(a, "scope", i)); i++) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "portal/cli/args.h"
 #include "portal/cli/input.h"
 #include "portal/core/buf.h"
 #include "portal/json/json.h"
@@ -165,7 +166,7 @@ static bool is_property(const json_t *root, const json_t *schema, const char *na
     return json_object_get(json_object_get(resolve(root, schema), "properties"), name) != NULL;
 }
 
-static int find_place(const json_t *root, json_t *parameters, const char *key, struct place *ret, struct err *e)
+static int find_place(const json_t *root, json_t *parameters, const char *key, const char *flag, struct place *ret, struct err *e)
 {
     const json_t *schema = root;
     ret->root = root;
@@ -174,7 +175,7 @@ static int find_place(const json_t *root, json_t *parameters, const char *key, s
     for (;;) {
         size_t n = is_property(root, schema, key) ? strlen(key) : strcspn(key, ".");
         if (n == 0 || n >= sizeof ret->key)
-            return err_set(e, ERR_INVALID, "\"%s\" is no name of a parameter", key);
+            return args_wrong(e, "--%s: \"%s\" is no name of a parameter", flag, key);
         memcpy(ret->key, key, n);
         ret->key[n] = 0;
         json_pointer_add(&ret->pointer, ret->key);
@@ -221,8 +222,9 @@ static int set_text(struct place *p, const char *text, struct err *e)
 static int set_json(struct place *p, const char *text, struct err *e)
 {
     json_t *value;
-    if (json_read(text, strlen(text), 0, &value, e))
-        return err_prefix(e, "--set-json %s", p->key);
+    struct err why = ERR_INIT;
+    if (json_read(text, strlen(text), 0, &value, &why))
+        return args_wrong(e, "--set-json %s: %s", p->key, why.msg);
     json_object_set_new(p->object, p->key, value);
     return 0;
 }
@@ -233,13 +235,13 @@ static int assign(const json_t *schema, json_t *parameters, const char *assignme
     const char *equals = strchr(assignment, '=');
     char key[512];
     if (!equals || equals == assignment)
-        return err_set(e, ERR_INVALID, "--%s takes KEY=VALUE, not \"%s\"", flag, assignment);
+        return args_wrong(e, "--%s takes KEY=VALUE, not \"%s\"", flag, assignment);
     if ((size_t)(equals - assignment) >= sizeof key)
-        return err_set(e, ERR_INVALID, "--%s: a key has at most %zu letters", flag, sizeof key - 1);
+        return args_wrong(e, "--%s: a key has at most %zu letters", flag, sizeof key - 1);
     memcpy(key, assignment, (size_t)(equals - assignment));
     key[equals - assignment] = 0;
     struct place p = {0};
-    int code = find_place(schema, parameters, key, &p, e);
+    int code = find_place(schema, parameters, key, flag, &p, e);
     if (!code)
         code = set(&p, equals + 1, e);
     buf_done(&p.pointer);

@@ -133,6 +133,20 @@ def test_refusals_name_the_field(cli, database):
     failed(cli("order", "cli-bad", *ORDER, "--teem", "x", check=False), 2, "did you mean --team")
     failed(cli("ordr", check=False), 2, "did you mean `soma order`")
     failed(cli("destroy", database, check=False), 1, "--yes")
+    away = ("--url", "http://127.0.0.1:1")  # what is wrong with the words is said before a server is asked
+    failed(cli("order", "cli-bad", *ORDER, "--set", "size", *away, check=False), 2, "--set takes KEY=VALUE", "Usage: soma order NAME")
+    failed(cli("order", "cli-bad", *ORDER, "--set", "=small", *away, check=False), 2, "--set takes KEY=VALUE")
+    failed(cli("order", "cli-bad", *ORDER, "--set", ".x=small", *away, check=False), 2, '--set: ".x" is no name')
+    failed(cli("order", "cli-bad", *ORDER, "--set-json", "size={", *away, check=False), 2, "--set-json size")
+    failed(cli("order", "cli-bad", *ORDER, "--set-json", "size", *away, check=False), 2, "--set-json takes KEY=VALUE")
+    failed(cli("environments", "create", "cli-bad", "--setting", "region", *away, check=False), 2, "--setting takes NAME=VALUE")
+    failed(cli("tokens", "create", "cli-bad", "--expires-in", "soon", *away, check=False), 2, "--expires-in")
+    failed(cli("roles", "bind", "dora", "boss", *away, check=False), 2, "boss", "no role")
+    for noun in (("services", "list"), ("audit", "list"), ("orders", "logs", "x")):
+        for limit in ("0", "-1"):
+            failed(cli(*noun, "--limit", limit, *away, check=False), 2, f"--limit is at least 1, not {limit}")
+        failed(cli(*noun, "--limit", "ten", *away, check=False), 2, '--limit takes a whole number, not "ten"')
+        failed(cli(*noun, "-o", "xml", *away, check=False), 2, "--output is one of table|json|yaml")
     assert "cli-bad" not in cli("orders", "list", "-o", "json").stdout
 
 
