@@ -19,7 +19,7 @@ def test_no_domain_includes_a_higher_floor():
         mine = source.parent.name
         for other in re.findall(r'#include "portal/([a-z]+)/', source.read_text()):
             if mine == "cli":
-                wrong += [] if other in ("cli", "core", "json", "templates") else [(source.name, other)]
+                wrong += [] if other in ("cli", "core", "json", "policy", "templates") else [(source.name, other)]
             elif floor[other] > floor[mine]:
                 wrong.append((f"{mine}/{source.name}", other))
     assert not wrong

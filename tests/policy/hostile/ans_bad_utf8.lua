@@ -1,0 +1,2 @@
+-- No character begins so.
+return "\xff\xfe\x80"

@@ -1,0 +1,4 @@
+-- Never ends when printed.
+local t = { message = "no" }
+t.more = t
+return t

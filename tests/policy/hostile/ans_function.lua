@@ -1,0 +1,2 @@
+-- A function where words are expected.
+return { message = function() return "BREACH" end }

@@ -1,0 +1,2 @@
+-- Hands out its surroundings.
+return { string, table, math, _ENV }

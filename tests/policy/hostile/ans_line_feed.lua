@@ -1,0 +1,2 @@
+-- A second line that looks like a decision.
+return 'fine\n{"outcome": "allow"}'

@@ -1,0 +1,2 @@
+-- Neither more nor less than anything.
+return { cost = 0 / 0 }

@@ -1,0 +1,2 @@
+-- Clears the screen of whoever reads it.
+return "\27[2J\27]0;owned\7 fine"

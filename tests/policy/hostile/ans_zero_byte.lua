@@ -1,0 +1,2 @@
+-- Ends early for whoever takes it for a C string.
+return "allow\0deny"

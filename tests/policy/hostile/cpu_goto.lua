@@ -1,0 +1,3 @@
+-- A loop made of a label.
+::again::
+goto again

@@ -1,0 +1,4 @@
+-- Harmless until it is asked.
+return function()
+  repeat until false
+end

@@ -1,0 +1,3 @@
+-- Inserts at the front for ever.
+local t = {}
+while true do table.insert(t, 1, 0) end

@@ -1,0 +1,2 @@
+-- Sixty thousand letters.
+error(("x"):rep(60000))

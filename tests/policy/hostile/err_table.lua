@@ -1,0 +1,2 @@
+-- An object instead of words.
+error({ code = 1 })

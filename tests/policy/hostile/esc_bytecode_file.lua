@@ -1,0 +1,1 @@
+Lua5.4 is what this claims to be

@@ -1,0 +1,3 @@
+-- Takes the hook away.
+debug.sethook()
+while true do end

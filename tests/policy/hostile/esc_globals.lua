@@ -1,0 +1,3 @@
+-- Leaves a global behind.
+ipairs = function() return "BREACH" end
+return "contained"

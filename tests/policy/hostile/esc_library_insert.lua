@@ -1,0 +1,3 @@
+-- The same without an assignment.
+table.insert(math, "BREACH")
+return "contained"

@@ -1,0 +1,3 @@
+-- Puts its own function into a library.
+string.upper = function() return "PWNED" end
+return "contained"

@@ -1,0 +1,2 @@
+-- Ends the server.
+os.exit(0)

@@ -1,0 +1,3 @@
+-- Loads a library.
+local io = require("io")
+return io and "BREACH" or "contained"

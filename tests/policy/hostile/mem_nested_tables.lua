@@ -1,0 +1,3 @@
+-- A list of itself, deeper and deeper.
+local t = {}
+while true do t = { t } end

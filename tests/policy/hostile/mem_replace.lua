@@ -1,0 +1,3 @@
+-- Each x becomes two.
+local s = "x"
+while true do s = s:replace("x", "xx") end

@@ -1,0 +1,2 @@
+-- Where things lie differs from process to process.
+return tostring({}) .. tostring(tostring) .. tostring(string)
