@@ -47,7 +47,7 @@ void cluster_stop(struct cluster *c);
 /* This process committed something that others wait for: the notifier sends one NOTIFY for many calls. Any thread. */
 void cluster_poke(struct cluster *c);
 /* Hands a stream to the fan-out: it gets every event of `entity` (NULL: all) visible to `teams` (JSON array text, NULL all) after `cursor`, in order, none twice.
- * cursor "" is the log's beginning, NULL is now. The fan-out takes its own reference and becomes the stream's owner (stream_set_owner).
+ * cursor "" is the log's beginning, NULL is now (then the place is told at once, as an id without data). The fan-out takes its own reference and becomes the stream's owner (stream_set_owner).
  * When the log no longer reaches back to the cursor, one event `gap` comes instead of what is lost, and the stream goes on from now. A reader that
  * cannot keep up is fed from the log at its own pace; one that takes nothing for 30 s is closed.
  * `check` (may be NULL) is called on the cluster thread at least every 10 s with its argument: false ends the stream (session or right ended); arg is freed with free_arg at the end,

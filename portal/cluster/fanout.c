@@ -179,6 +179,16 @@ static void place_write(const struct place *p, char out[CURSOR_LEN])
     snprintf(out, CURSOR_LEN, "%llu-%lld", (unsigned long long)p->xid, (long long)p->id);
 }
 
+/* The place without an event: a client that is cut off before the first one comes back to it. */
+static void send_place(struct cluster *c, struct subscription *s)
+{
+    char cursor[CURSOR_LEN];
+    BUF_AUTO text = BUF_INIT;
+    place_write(&s->at, cursor);
+    buf_printf(&text, "id: %s\n\n", cursor);
+    send_text(c, s, &text);
+}
+
 /* What lies between its place and now is lost to this reader: said in one event, whose id is where it goes on. */
 static int send_gap(struct cluster *c, struct subscription *s, struct err *e)
 {
@@ -221,6 +231,7 @@ static int replay(struct cluster *c, struct subscription *s, struct err *e)
     if (s->from_now && !(r = place_now(c, &s->at, e))) {
         s->from_now = false;
         s->live = true;
+        send_place(c, s);
     }
     if (r || s->live)
         return r;

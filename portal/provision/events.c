@@ -21,16 +21,18 @@ static int add_event(const struct event *ev, void *arg)
     return 0;
 }
 
-static int reply_events(struct http_req *r, struct db_conn *c, const char *entity, const char *teams, struct err *e)
+/* `from`: a cursor, "" for the beginning, NULL for now. */
+static int reply_events(struct http_req *r, struct db_conn *c, const char *entity, const char *teams, const char *from, struct err *e)
 {
     int64_t limit;
-    const char *cursor = http_query(r, "cursor");
-    char next[48];
+    char now[48], next[48];
     BUF_AUTO b = BUF_INIT;
     int x = http_query_int(r, "limit", 50, 1, 500, &limit, e);
     buf_str(&b, "{\"items\":[");
+    if (!x && !from)
+        x = events_cursor_now(c, now, e);
     if (!x)
-        x = events_read(c, entity, teams, cursor ? cursor : "", (int)limit, add_event, &b, next, e);
+        x = events_read(c, entity, teams, from ? from : now, (int)limit, add_event, &b, next, e);
     if (x < 0)
         return x == ERR_NOT_FOUND ? err_set(e, ERR_INVALID, "the event log no longer reaches back to this cursor; start without one") : x;
     buf_str(&b, "],");
@@ -47,11 +49,19 @@ static bool cursor_is_valid(const char *s)
     return dash && dash > s && dash[1] && strspn(s, "0123456789") == (size_t)(dash - s) && strspn(dash + 1, "0123456789") == strlen(dash + 1) && strlen(s) < 48;
 }
 
-static int open_stream(struct http_req *r, const char *entity, const char *team, const char *teams, struct err *e)
+/* Where the caller wants to go on: what a stream that was cut off says in Last-Event-ID wins over `cursor` of its address, which stays the same
+ * when a browser comes back. Neither: `otherwise`. */
+static int begin_at(const struct http_req *r, bool stream, const char *otherwise, const char **ret, struct err *e)
 {
-    const char *last = http_header(r, "Last-Event-ID");
+    const char *last = stream ? http_header(r, "Last-Event-ID") : NULL, *cursor = http_query(r, "cursor");
     if (last && *last && !cursor_is_valid(last))
         return err_set(e, ERR_INVALID, "Last-Event-ID is not an id that this log gave out");
+    *ret = last && *last ? last : cursor && *cursor ? cursor : otherwise;
+    return 0;
+}
+
+static int open_stream(struct http_req *r, const char *entity, const char *team, const char *teams, const char *from, struct err *e)
+{
     struct auth_watch *watch = auth_watch_new(provision_get()->db, r->who, team);
     struct stream *s = NULL;
     int x = http_take_stream(r, &s, e);
@@ -59,7 +69,7 @@ static int open_stream(struct http_req *r, const char *entity, const char *team,
         auth_watch_free(watch);
         return x;
     }
-    struct cluster_subscription sub = {.entity = entity, .teams = teams, .cursor = last ? last : "", .check = auth_watch_check, .free_arg = auth_watch_free, .arg = watch};
+    struct cluster_subscription sub = {.entity = entity, .teams = teams, .cursor = from, .check = auth_watch_check, .free_arg = auth_watch_free, .arg = watch};
     /* From here on the answer has begun: what fails now ends the stream. */
     if (cluster_subscribe(provision_get()->cluster, s, &sub, NULL))
         stream_close(s);
@@ -87,20 +97,24 @@ int orders_events(struct http_req *r, struct err *e)
     if (x)
         return x;
     char entity[64];
+    const char *from;
     snprintf(entity, sizeof entity, "order:%s", id);
+    if ((x = begin_at(r, !wants_page(r), "", &from, e)))
+        return x;
     if (wants_page(r))
-        return reply_events(r, c, entity, NULL, e);
+        return reply_events(r, c, entity, NULL, from, e);
     const char *team = arena_strdup(r->arena, db_str(row, 0, 1));
     db_givep(&c); /* the stream holds no connection */
-    return open_stream(r, entity, team, NULL, e);
+    return open_stream(r, entity, team, NULL, from, e);
 }
 
 int all_events(struct http_req *r, struct err *e)
 {
-    const char *teams = auth_teams_json(r->who, r->arena);
-    if (!wants_page(r))
-        return open_stream(r, NULL, NULL, teams, e);
+    const char *teams = auth_teams_json(r->who, r->arena), *from = http_query(r, "from");
     DB_CONN_AUTO c = NULL;
-    int x = db_take(provision_get()->db, &c, e);
-    return x ? x : reply_events(r, c, NULL, teams, e);
+    int x = begin_at(r, !wants_page(r), from && !strcmp(from, "start") ? "" : NULL, &from, e);
+    if (x || !wants_page(r))
+        return x ? x : open_stream(r, NULL, NULL, teams, from, e);
+    x = db_take(provision_get()->db, &c, e);
+    return x ? x : reply_events(r, c, NULL, teams, from, e);
 }
