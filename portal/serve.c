@@ -75,6 +75,7 @@ static int open_api(struct serve *s, struct err *e)
     struct http_options o = {.listen = config_str(c, "listen"), .certificate = config_str(c, "certificate"), .private_key = config_str(c, "private_key"),
                              .threads = (int)config_int(c, "http_threads"), .header_timeout_ms = 10000, .body_timeout_ms = 30000,
                              .body_min_rate = (int)config_int(c, "body_min_rate"), .body_grace_ms = (int)config_int(c, "body_grace_seconds") * 1000,
+                             .trusted_proxies = config_str(c, "trusted_proxies"), .forwarded = !strcmp(config_str(c, "proxy_header"), "forwarded"),
                              .hooks = &hooks, .streams = s->streams};
     int r = http_server_new(&o, &s->api, e);
     if (r)

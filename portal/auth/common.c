@@ -1,4 +1,5 @@
 /* What the handlers share: bodies, pages, and the frame of a write. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -130,14 +131,26 @@ int auth_reply_page(struct http_req *r, const struct db_result *rows, int64_t li
     return http_reply_json(r, 200, &b);
 }
 
+/* Who has one IPv6 address has all of its /64. */
+static void bucket_keys(const char *name, const char *address, char by_address[96], char by_name[96])
+{
+    struct in6_addr v6;
+    char network[INET6_ADDRSTRLEN];
+    if (address && inet_pton(AF_INET6, address, &v6) == 1 && !IN6_IS_ADDR_V4MAPPED(&v6)) {
+        memset(v6.s6_addr + 8, 0, 8);
+        snprintf(by_address, 96, "address:%s/64", inet_ntop(AF_INET6, &v6, network, sizeof network));
+    } else
+        snprintf(by_address, 96, "address:%.60s", address ? address : "");
+    snprintf(by_name, 96, "name:%.64s", name);
+}
+
 int attempt_take(const char *name, const char *address, struct err *e)
 {
     DB_CONN_AUTO c = NULL;
     DB_RESULT_AUTO row = NULL;
     double per_minute = auth_instance()->o.sign_ins_per_minute;
     char by_address[96], by_name[96];
-    snprintf(by_address, sizeof by_address, "address:%s", address ? address : "");
-    snprintf(by_name, sizeof by_name, "name:%.64s", name);
+    bucket_keys(name, address, by_address, by_name);
     int x = db_take(auth_db(), &c, e);
     if (!x)
         x = db_one(c, Q_SIGN_IN_TAKE, &row, e, db_text(by_address), db_text(by_name), db_float(6 * per_minute), db_float(per_minute), db_float(per_minute / 10),
@@ -153,8 +166,7 @@ void attempt_give_back(const char *name, const char *address)
 {
     DB_CONN_AUTO c = NULL;
     char by_address[96], by_name[96];
-    snprintf(by_address, sizeof by_address, "address:%s", address ? address : "");
-    snprintf(by_name, sizeof by_name, "name:%.64s", name);
+    bucket_keys(name, address, by_address, by_name);
     /* Not worth failing a sign-in for: the bucket fills by itself. */
     if (db_take(auth_db(), &c, NULL) == 0)
         db_run(c, Q_SIGN_IN_GIVE_BACK, NULL, NULL, db_text(by_address), db_text(by_name));

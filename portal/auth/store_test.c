@@ -290,6 +290,15 @@ static void test_sign_in_buckets(void **state)
     }
     assert_int_equal(attempt_take("more", "192.0.2.1", &e), ERR_RATE);
     assert_int_equal(attempt_take("more", "192.0.2.9", &e), 0);
+    /* One who has an IPv6 address has a whole /64. */
+    for (int i = 0; i < 60; i++) {
+        char name[32], address[64];
+        snprintf(name, sizeof name, "six%d", i);
+        snprintf(address, sizeof address, "2001:db8:0:7::%x", i);
+        assert_int_equal(attempt_take(name, address, &e), 0);
+    }
+    assert_int_equal(attempt_take("six60", "2001:db8:0:7:ffff::1", &e), ERR_RATE);
+    assert_int_equal(attempt_take("six60", "2001:db8:0:8::1", &e), 0);
 }
 
 /* ---- idempotency, as the server calls it ---- */

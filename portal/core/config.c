@@ -39,22 +39,26 @@ void config_free(struct config *c)
     free(c);
 }
 
-void config_add(struct config *c, const char *domain, const struct config_key *table)
-{
-    for (; table->name; table++) {
-        c->values = realloc(c->values, (c->n + 1) * sizeof *c->values);
-        if (!c->values)
-            abort();
-        c->values[c->n++] = (struct value){.key = table, .domain = domain, .text = table->fallback ? strdup(table->fallback) : NULL, .source = "default"};
-    }
-}
-
 static struct value *find(const struct config *c, const char *name)
 {
     for (size_t i = 0; i < c->n; i++)
         if (!strcmp(c->values[i].key->name, name))
             return &c->values[i];
     return NULL;
+}
+
+void config_add(struct config *c, const char *domain, const struct config_key *table)
+{
+    for (; table->name; table++) {
+        if (find(c, table->name)) { /* the second one would be shown, but never asked for */
+            fprintf(stderr, "the configuration key %s is there twice\n", table->name);
+            abort();
+        }
+        c->values = realloc(c->values, (c->n + 1) * sizeof *c->values);
+        if (!c->values)
+            abort();
+        c->values[c->n++] = (struct value){.key = table, .domain = domain, .text = table->fallback ? strdup(table->fallback) : NULL, .source = "default"};
+    }
 }
 
 static bool is_choice(const char *choices, const char *value)

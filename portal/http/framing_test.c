@@ -10,6 +10,14 @@ static int echo(struct http_req *r, struct err *e)
     return http_reply(r, 200, "text/plain", r->body, r->body_len);
 }
 
+static int whoever(struct http_req *r, struct err *e)
+{
+    (void)e;
+    BUF_AUTO b = BUF_INIT;
+    buf_printf(&b, "<%s %s>", r->remote_addr, r->tls ? "https" : "http");
+    return http_reply(r, 200, "text/plain", b.data, b.len);
+}
+
 static int item(struct http_req *r, struct err *e)
 {
     (void)e;
@@ -21,6 +29,7 @@ static int item(struct http_req *r, struct err *e)
 static const struct http_route routes[] = {
     {"GET", "/item/{id}", NULL, "public", item, 0, 0},
     {"GET", "/", NULL, "public", echo, 0, 0},
+    {"GET", "/whoever", NULL, "public", whoever, 0, 0},
     {"POST", "/echo", NULL, "public", echo, HTTP_RAW_BODY, 100000},
     {"POST", "/json", NULL, "public", echo, 0, 1000},
     {0},
@@ -434,6 +443,61 @@ static void a_body_cut_off_does_no_harm(void **state)
     kit_expect(server, "GET / HTTP/1.1\r\n" H "\r\n", 200, NULL);
 }
 
+static void ask_proxied(const struct http_server *s, const char *headers, const char *want)
+{
+    BUF_AUTO text = BUF_INIT;
+    buf_printf(&text, "GET /whoever HTTP/1.1\r\n" H "%s\r\n", headers);
+    kit_expect(s, text.data, 200, want);
+}
+
+static void only_trusted_proxies_say_who_asks(void **state)
+{
+    (void)state;
+    /* Nobody is trusted: what a client writes about itself counts for nothing. */
+    ask_proxied(server, "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nForwarded: for=192.0.2.1;proto=https\r\nX-Real-IP: 192.0.2.1\r\n", "<127.0.0.1 http>");
+    struct http_options o = {.threads = 2, .trusted_proxies = "10.1.0.0/16, 198.51.100.7,2001:db8:ff::/48 ::ffff:203.0.113.0"};
+    struct http_server *s = kit_server(&o, routes);
+    ask_proxied(s, "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n", "<127.0.0.1 http>");
+    http_server_free(s);
+    o.trusted_proxies = "127.0.0.0/8, 10.1.0.0/16,2001:db8:ff::/48";
+    s = kit_server(&o, routes);
+    static const struct { const char *headers, *want; } cases[] = {
+        {"", "<127.0.0.1 http>"},
+        {"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n", "<192.0.2.1 https>"},
+        {"X-Forwarded-For: 192.0.2.1:5000\r\nX-Forwarded-Proto: HTTPS\r\n", "<192.0.2.1 https>"},
+        {"X-Forwarded-For: 2001:DB8::1\r\n", "<2001:db8::1 http>"},
+        {"X-Forwarded-For: [2001:db8::1]:443\r\n", "<2001:db8::1 http>"},
+        {"X-Forwarded-For: ::ffff:192.0.2.1\r\n", "<192.0.2.1 http>"},
+        /* What the client wrote itself stands to the left of what the proxies added. */
+        {"X-Forwarded-For: 6.6.6.6, 192.0.2.1\r\n", "<192.0.2.1 http>"},
+        {"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 192.0.2.1\r\n", "<192.0.2.1 http>"},
+        {"X-Forwarded-For: 6.6.6.6, 192.0.2.1 ,10.1.2.3, 2001:db8:ff:1::2\r\n", "<192.0.2.1 http>"},
+        {"X-Forwarded-For: 10.1.9.9, 10.1.2.3\r\n", "<10.1.9.9 http>"},
+        {"X-Forwarded-For: 6.6.6.6, nonsense\r\n", "<127.0.0.1 http>"},
+        {"X-Forwarded-For: 6.6.6.6, unknown, 10.1.2.3\r\n", "<10.1.2.3 http>"},
+        {"X-Forwarded-For: \r\n", "<127.0.0.1 http>"},
+        {"X-Forwarded-Proto: https, http\r\n", "<127.0.0.1 http>"},
+        {"X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", "<127.0.0.1 http>"},
+        {"Forwarded: for=6.6.6.6;proto=https\r\n", "<127.0.0.1 http>"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ask_proxied(s, cases[i].headers, cases[i].want);
+    http_server_free(s);
+    o.forwarded = true;
+    s = kit_server(&o, routes);
+    ask_proxied(s, "Forwarded: for=6.6.6.6;proto=https, for=192.0.2.1;by=1.2.3.4;proto=http\r\n", "<192.0.2.1 http>");
+    ask_proxied(s, "Forwarded: For=\"[2001:db8:cafe::17]:4711\" ; Proto=https;host=x, for=10.1.2.3\r\n", "<2001:db8:cafe::17 https>");
+    ask_proxied(s, "Forwarded: for=_hidden;proto=https\r\n", "<127.0.0.1 https>");
+    ask_proxied(s, "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n", "<127.0.0.1 http>");
+    http_server_free(s);
+    static const char *const bad[] = {"10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/", "10.0.0.0/8x", "10.0.0.0/-1", "proxy.example.com", "10.0.0.1, nonsense"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct err e = ERR_INIT;
+        assert_int_equal(http_server_new(&(struct http_options){.listen = "127.0.0.1:0", .trusted_proxies = bad[i]}, &s, &e), ERR_INVALID);
+        assert_non_null(strstr(e.msg, "trusted_proxies"));
+    }
+}
+
 static void an_idle_connection_is_closed(void **state)
 {
     (void)state;
@@ -482,6 +546,7 @@ int main(void)
         cmocka_unit_test(slow_bodies_are_cut),
         cmocka_unit_test(a_pause_in_a_body_is_waited_for),
         cmocka_unit_test(a_body_cut_off_does_no_harm),
+        cmocka_unit_test(only_trusted_proxies_say_who_asks),
         cmocka_unit_test(an_idle_connection_is_closed),
         cmocka_unit_test(the_client_decides_about_keep_alive),
     };

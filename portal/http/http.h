@@ -22,8 +22,8 @@ struct http_req {
     struct arena *arena;
     const char *method, *path;      /* path is decoded, without the query */
     const char *request_id;         /* of this request: trace id, also in the answer's X-Request-Id and in problems */
-    const char *remote_addr;
-    bool tls;
+    const char *remote_addr;        /* of the client; of the proxy, unless it is a trusted one */
+    bool tls;                       /* HTTPS, here or at a trusted proxy */
     const struct http_route *route;
     struct principal *who;          /* NULL: nobody is signed in */
     const char *body; size_t body_len;
@@ -92,6 +92,8 @@ struct http_options {
     const struct http_hooks *hooks;
     void *user;
     int keep_alive_ms;              /* an idle connection is closed after that; 0: 10 s. Sooner when workers get scarce */
+    const char *trusted_proxies;    /* "10.0.0.0/8, ::1": who may say for whom it asks; NULL or "": nobody */
+    bool forwarded;                 /* they say it in Forwarded (RFC 7239), not in X-Forwarded-For and X-Forwarded-Proto */
     struct streams *streams;        /* where http_take_stream puts sockets; NULL: there are no streams here */
 };
 /* Zero in threads, header_timeout_ms, body_timeout_ms, body_min_rate, body_grace_ms stands for 32, 10,000, 30,000, 1,024, 5,000. */

@@ -41,6 +41,7 @@ struct http_server {
     char *listen, *certificate, *private_key;
     struct table *tables, **last_table;
     struct router *router;
+    struct proxies *proxies;  /* NULL: none is trusted */
     struct mg_context *ctx;
     struct civet_rush *rush;
     SSL_CTX *tls;
@@ -101,6 +102,12 @@ const char *head_query(struct http_conn *c, struct arena *a);
 const char *head_find(const struct http_conn *c, const char *name);
 bool url_decode(const char *in, size_t n, bool plus, char *out, size_t *ret_len);
 bool utf8_valid(const char *s, size_t n);
+
+/* proxy.c. `list` as trusted_proxies has it. proxies_resolve sets remote_addr and tls of a request that a trusted proxy passed on. */
+struct proxies;
+int proxies_new(const char *list, bool forwarded, struct proxies **ret, struct err *e);
+void proxies_free(struct proxies *p);
+void proxies_resolve(const struct proxies *p, struct http_req *r);
 
 /* body.c. body_read: 0, or -1 and the refusal is in the answer. body_parse reads and parses: 0; ERR_* in e; or 1, the refusal is in the answer. */
 int body_read(struct http_req *r);

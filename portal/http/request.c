@@ -401,6 +401,8 @@ int request_begin(struct mg_connection *mg)
     r.if_match = head_find(&c, "If-Match");
     r.if_none_match = head_find(&c, "If-None-Match");
     log_context(r.request_id, NULL); /* until the next request of this worker */
+    if (!wrong && c.s->proxies)
+        proxies_resolve(c.s->proxies, &r);
     if (wrong) {
         c.close = true;
         reply_refuse(&r, 400, "framing", "The request is ambiguous: %s. The connection is closed.", wrong);

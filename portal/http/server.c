@@ -218,9 +218,14 @@ int http_server_new(const struct http_options *o, struct http_server **ret, stru
         return err_set(e, ERR_INVALID, "a certificate needs its private key, and the key its certificate: set both or none");
     if (o->threads < 0 || o->threads > 1024)
         return err_set(e, ERR_INVALID, "the number of HTTP threads must be from 1 to 1024");
+    struct proxies *proxies = NULL;
+    int r = o->trusted_proxies && *o->trusted_proxies ? proxies_new(o->trusted_proxies, o->forwarded, &proxies, e) : 0;
+    if (r)
+        return r;
     struct http_server *s = calloc(1, sizeof *s);
     if (!s)
-        return err_set(e, ERR_NOMEM, "no memory for a listener");
+        abort();
+    s->proxies = proxies;
     s->o = *o;
     if (o->hooks)
         s->hooks = *o->hooks;
@@ -348,6 +353,7 @@ void http_server_free(struct http_server *s)
         free(t);
     }
     router_free(s->router);
+    proxies_free(s->proxies);
     builtin_free(s->builtin);
     civet_rush_free(s->rush);
     SSL_CTX_free(s->tls);

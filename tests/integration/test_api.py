@@ -2,6 +2,8 @@
 import http.client
 import json
 
+import pytest
+
 
 
 
@@ -79,3 +81,36 @@ def test_an_orders_stream_is_its_whole_log(soma):
         assert json.loads(first["data"])["data"] == {"state": "queued", "from": None}
     with Stream(soma, f"/api/v1/orders/{order}/events?cursor={first['id']}") as stream:
         assert stream.block() == second
+
+
+@pytest.fixture(scope="module")
+def proxied(soma):
+    """A second node that believes what a proxy on 127.0.0.1 says."""
+    node = soma.start("proxied", trusted_proxies="127.0.0.1, 10.0.0.0/8", sign_ins_per_minute=2)
+    yield node
+    node.stop()
+    soma.nodes.remove(node)
+
+
+def sign_in(soma, node, name, password, **headers):
+    return soma.api("POST", "/api/v1/session", {"name": name, "password": password}, token=None, url=node.url, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def test_only_a_trusted_proxy_says_who_asks(soma, proxied):
+    told = {"X_Forwarded_For": "6.6.6.6, 192.0.2.55", "X_Forwarded_Proto": "https"}
+    for node, address, secure in ((soma.nodes[0], "127.0.0.1", False), (proxied, "192.0.2.55", True)):
+        answer = sign_in(soma, node, "admin", soma.secrets["admin"], **told)
+        assert answer.status == 201 and answer.headers["Set-Cookie"].endswith("; Secure") == secure, answer.headers["Set-Cookie"]
+        entry = soma.must(200, "GET", "/api/v1/audit?action=session.create&limit=1").json["items"][0]
+        assert entry["address"] == address, entry
+
+
+def test_attempts_to_sign_in_are_counted_by_all_nodes_together(soma, proxied):
+    """By name on both nodes; by address as the trusted proxy tells it, which a client cannot change."""
+    seen = [sign_in(soma, soma.nodes[0], "api-ghost", "wrong").status for _ in range(10)]
+    assert seen == [401] * 10, seen
+    late = sign_in(soma, proxied, "api-ghost", "wrong", X_Forwarded_For="192.0.2.1")
+    assert late.status == 429 and int(late.headers["Retry-After"]) > 0, late
+    spread = [sign_in(soma, proxied, f"api-ghost-{i}", "wrong", X_Forwarded_For=f"203.0.113.{i}, 198.51.100.9").status for i in range(16)]
+    assert spread[:12] == [401] * 12 and 429 in spread[12:], spread
+    assert sign_in(soma, proxied, "api-ghost-20", "wrong", X_Forwarded_For="198.51.100.10").status == 401
