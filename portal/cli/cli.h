@@ -92,4 +92,4 @@ void cli_json_free(json_t **j);
 
 extern const struct command session_commands[], people_commands[], accounts_commands[], teams_commands[], roles_commands[], tokens_commands[],
     environments_commands[], templates_commands[], orders_commands[], services_commands[], audit_commands[], nodes_commands[], jobs_commands[],
-    completion_commands[];
+    policy_commands[], completion_commands[];

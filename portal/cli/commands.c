@@ -13,7 +13,7 @@ const struct flag cli_global_flags[] = {
 
 const struct command *const cli_tables[] = {
     session_commands,   orders_commands,       services_commands, templates_commands, environments_commands, teams_commands, people_commands,
-    accounts_commands,  roles_commands,        tokens_commands,   audit_commands,     nodes_commands,        jobs_commands,  completion_commands,
+    accounts_commands,  roles_commands,        tokens_commands,   audit_commands,     nodes_commands,        jobs_commands,  policy_commands, completion_commands,
     NULL,
 };
 
@@ -29,6 +29,7 @@ const struct cli_noun cli_nouns[] = {
     {"services", "what there is: list, show, outputs, connect"},
     {"templates", "golden paths and the git repositories they come from"},
     {"environments", "named targets: settings, credentials, teams, limits"},
+    {"policy", "what is allowed: policies, their tests, their decisions"},
     {"teams", "teams and their members"},
     {"people", "accounts of people"},
     {"service-accounts", "accounts of programs"},

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "portal/json/json.h"
 #include "portal/policy/library.h"
 
 /* ---- names that are not there ---- */
@@ -185,7 +186,7 @@ static int step_ipairs(lua_State *L)
 static void need_list(lua_State *L, int i)
 {
     const json_t *v = value_record(L, i);
-    if (v && !json_is_array(v))
+    if (v && !json_is_array(v) && json_object_size(v)) /* an empty one may have been meant as a list */
         luaL_error(L, "this is a record with named fields; a list is needed (pairs goes through fields)");
     if (!v)
         luaL_checktype(L, i, LUA_TTABLE);
@@ -398,6 +399,54 @@ static int base_includes(lua_State *L)
     return 1;
 }
 
+/* ---- documents in a text, such as a bucket's policy ---- */
+
+#define DOCUMENT_MAX 262144
+
+static void push_copy(lua_State *L, const json_t *v)
+{
+    const char *name;
+    size_t i;
+    json_t *member;
+    luaL_checkstack(L, 4, NULL);
+    sandbox_charge(L, 4);
+    if (!json_is_object(v) && !json_is_array(v)) {
+        value_push(L, v);
+        return;
+    }
+    lua_createtable(L, (int)json_array_size(v), (int)json_object_size(v));
+    json_object_foreach((json_t *)(uintptr_t)v, name, member) {
+        push_copy(L, member);
+        lua_setfield(L, -2, name);
+    }
+    json_array_foreach((json_t *)(uintptr_t)v, i, member) {
+        push_copy(L, member);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+static int base_from_json(lua_State *L)
+{
+    struct sandbox *s = sandbox_of(L);
+    size_t n;
+    luaL_checktype(L, 1, LUA_TSTRING);
+    const char *text = lua_tolstring(L, 1, &n);
+    sandbox_charge(L, n / 4);
+    json_decref(s->value); /* held there, so that it goes whatever happens here */
+    s->value = NULL;
+    if (n > DOCUMENT_MAX)
+        return luaL_error(L, "from_json reads at most %d bytes", DOCUMENT_MAX);
+    if (json_read(text, n, 32, &s->value, NULL)) {
+        s->value = NULL;
+        lua_pushnil(L);
+        return 1;
+    }
+    push_copy(L, s->value);
+    json_decref(s->value);
+    s->value = NULL;
+    return 1;
+}
+
 /* ---- math ---- */
 
 static int math_abs(lua_State *L)
@@ -471,7 +520,7 @@ static int math_type(lua_State *L)
 
 static const luaL_Reg base_functions[] = {
     {"assert", base_assert}, {"error", base_error},   {"ipairs", base_ipairs}, {"pairs", base_pairs}, {"pcall", base_pcall}, {"xpcall", base_xpcall}, {"select", base_select}, {"tonumber", base_tonumber},
-    {"tostring", base_tostring}, {"type", base_type}, {"count", base_count},   {"dig", base_dig},     {"get", base_get},       {"has", base_has},
+    {"tostring", base_tostring}, {"type", base_type}, {"count", base_count},   {"dig", base_dig}, {"from_json", base_from_json}, {"get", base_get},       {"has", base_has},
     {"includes", base_includes}, {"keys", base_keys}, {0},
 };
 

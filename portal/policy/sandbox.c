@@ -127,6 +127,7 @@ int sandbox_new(const struct policy_limits *limits, struct sandbox **ret, struct
 {
     struct sandbox *s = calloc(1, sizeof *s);
     s->limits = with_defaults(limits);
+    s->bounds = VALUE_BOUNDS_DECISION;
     s->L = lua_newstate(allocate, s);
     if (!s->L) {
         free(s);

@@ -20,9 +20,10 @@
 #include "portal/policy/policy.h"
 
 #define SANDBOX_STEP 100            /* instructions are counted in steps of so many */
-#define SANDBOX_VALUE_BYTES 65536   /* what a script may answer with: bytes of text, */
-#define SANDBOX_VALUE_NODES 4096    /* values, */
-#define SANDBOX_VALUE_DEPTH 8       /* nesting */
+
+struct value_bounds { size_t bytes, nodes; int depth; }; /* of what a script may answer with: bytes of text, values, nesting */
+#define VALUE_BOUNDS_DECISION ((struct value_bounds){65536, 4096, 8})
+#define VALUE_BOUNDS_TESTS ((struct value_bounds){1 << 20, 65536, 40})
 
 struct sandbox {
     lua_State *L;
@@ -36,6 +37,7 @@ struct sandbox {
     const struct policy_code *code;  /* whose chunk runs */
     json_t *value;                   /* an answer while it is read */
     size_t value_bytes, value_nodes;
+    struct value_bounds bounds;      /* VALUE_BOUNDS_DECISION unless the maker says otherwise */
     const char *refusal;             /* why the host does not take it */
 };
 
@@ -64,7 +66,7 @@ int64_t sandbox_now_us(void);
 void value_open(lua_State *L);                    /* the metatable of records; inside a body */
 void value_push(lua_State *L, const json_t *v);   /* containers as read-only records, null as nil */
 const json_t *value_record(lua_State *L, int i);  /* the record at i, or NULL when it is none */
-/* The value at i as JSON, read raw and within the bounds above: owned by the caller. NULL: the host refuses it, s->refusal says why. */
+/* The value at i as JSON, read raw and within s->bounds: owned by the caller. NULL: the host refuses it, s->refusal says why. */
 json_t *value_take(struct sandbox *s, lua_State *L, int i);
 
 /* library.c: the functions scripts have. inside a body */

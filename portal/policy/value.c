@@ -107,7 +107,7 @@ static int write_record(lua_State *L)
 static int length_of_record(lua_State *L)
 {
     const json_t *v = lua_touserdata(L, 1);
-    if (!json_is_array(v))
+    if (!json_is_array(v) && json_object_size(v))
         return luaL_error(L, "# is for texts and lists; count() counts the fields of a record");
     lua_pushinteger(L, (lua_Integer)json_array_size(v));
     return 1;
@@ -132,9 +132,9 @@ static bool refuse(struct sandbox *s, const char *why)
 
 static bool add(struct sandbox *s, json_t *parent, const char *key, json_t *v)
 {
-    if (++s->value_nodes > SANDBOX_VALUE_NODES) {
+    if (++s->value_nodes > s->bounds.nodes) {
         json_decref(v);
-        return refuse(s, "its answer is refused: it has more than 4096 values");
+        return refuse(s, "its answer is refused: it has too many values (at most 4096)");
     }
     if (!parent)
         s->value = v;
@@ -174,12 +174,12 @@ static size_t count_fields(lua_State *L, int i)
 static bool take_table(struct sandbox *s, lua_State *L, int i, int depth, json_t *parent, const char *key)
 {
     size_t n = lua_rawlen(L, i);
-    if (depth >= SANDBOX_VALUE_DEPTH)
-        return refuse(s, "its answer is refused: it is nested more than 8 deep, or contains itself");
+    if (depth >= s->bounds.depth)
+        return refuse(s, "its answer is refused: it is nested too deep (at most 8), or contains itself");
     if (!lua_checkstack(L, 8))
         return refuse(s, "its answer is refused: it is nested too deep");
-    if (n > SANDBOX_VALUE_NODES)
-        return refuse(s, "its answer is refused: it has more than 4096 values");
+    if (n > s->bounds.nodes)
+        return refuse(s, "its answer is refused: it has too many values (at most 4096)");
     bool list = n > 0 && count_fields(L, i) == n;
     json_t *made = list ? json_array() : json_object();
     if (!add(s, parent, key, made))
@@ -202,12 +202,12 @@ static bool take_record(struct sandbox *s, const json_t *v, int depth, json_t *p
     json_t *member;
     if (!json_is_object(v) && !json_is_array(v)) {
         s->value_bytes += json_string_length(v);
-        if (s->value_bytes > SANDBOX_VALUE_BYTES)
+        if (s->value_bytes > s->bounds.bytes)
             return refuse(s, "its answer is refused: it is longer than 64 KiB");
         return add(s, parent, key, json_deep_copy(v));
     }
-    if (depth >= SANDBOX_VALUE_DEPTH)
-        return refuse(s, "its answer is refused: it is nested more than 8 deep, or contains itself");
+    if (depth >= s->bounds.depth)
+        return refuse(s, "its answer is refused: it is nested too deep (at most 8), or contains itself");
     json_t *made = json_is_object(v) ? json_object() : json_array();
     if (!add(s, parent, key, made))
         return false;
@@ -244,7 +244,7 @@ static bool take(struct sandbox *s, lua_State *L, int i, int depth, json_t *pare
     case LUA_TSTRING:
         text = lua_tolstring(L, i, &n);
         s->value_bytes += n;
-        if (s->value_bytes > SANDBOX_VALUE_BYTES)
+        if (s->value_bytes > s->bounds.bytes)
             return refuse(s, "its answer is refused: it is longer than 64 KiB");
         return add(s, parent, key, json_textn(text, n));
     case LUA_TTABLE:
