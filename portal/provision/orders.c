@@ -110,6 +110,8 @@ static int check_create(struct db_conn *c, struct accept *a, struct err *e)
     }
     if (templates_check_environment(&a->version, a->environment, &why))
         return err_field(e, "/environment", "%s", why.msg);
+    if ((x = templates_check_name(&a->version, a->name, e)))
+        return x;
     a->template_version = a->version.id;
     return templates_check_parameters(&a->version, json_object_get(r->json, "parameters"), &a->parameters, e);
 }

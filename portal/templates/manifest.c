@@ -223,6 +223,17 @@ static void check_parameters(struct inspection *n)
             fault(n, arena_printf(n->f->arena, "/spec/generate/%s", name), "\"%s\" is a reserved name", name);
 }
 
+/* The schema of a service's name, if there is one. */
+static void check_names(struct inspection *n)
+{
+    const json_t *name = json_object_get(n->spec, "name");
+    struct err e = ERR_INIT;
+    SCHEMA_AUTO s = NULL;
+    const struct schema_options o = {.at = "/spec/name", .strict = true, .assert_formats = true};
+    if (name && schema_compile(name, &o, &s, &e) != 0)
+        add_fields(n->f, n->t->manifest_path, n->t->marks, &e);
+}
+
 static void check_engine(struct inspection *n)
 {
     const json_t *engine = json_object_get(n->spec, "engine"), *value;
@@ -303,6 +314,7 @@ bool manifest_check(const struct check_template *t, struct findings *f)
 {
     size_t before = f->n + f->dropped;
     struct inspection n = {.t = t, .f = f, .spec = json_object_get(t->manifest, "spec")};
+    check_names(&n);
     check_parameters(&n);
     check_engine(&n);
     check_texts(&n, json_object_get(n.spec, "catalog"), "/spec/catalog", 0);

@@ -52,6 +52,10 @@ static const char text[] = TEXT_OF(
         "module": { "type": "string", "minLength": 1, "maxLength": 200, "default": "." },
         "environments": { "type": "array", "minItems": 1, "maxItems": 100, "uniqueItems": true, "items": { "$ref": "#/$defs/name" } },
         "typicalSeconds": { "type": "integer", "minimum": 1, "maximum": 86400 },
+        "name": {
+          "type": "object",
+          "properties": { "type": { "const": "string" }, "description": { "type": "string", "minLength": 1, "maxLength": 200 } }
+        },
         "parameters": {
           "type": "object",
           "required": ["type"],

@@ -76,6 +76,8 @@ int64_t templates_typical_seconds(const struct template_version *v);   /* 0: not
 int templates_check_environment(const struct template_version *v, const char *environment, struct err *e);
 /* Whether `spec.engine` allows this engine ("tofu" or "terraform") of this version ("1.12.6"): ERR_INVALID with words. */
 int templates_check_engine(const struct template_version *v, const char *engine, const char *version, struct err *e);
+/* Whether a service made from it may have this name (spec.name): ERR_INVALID with the field "/name" (422). */
+int templates_check_name(const struct template_version *v, const char *name, struct err *e);
 /* Parameters against the schema: ERR_INVALID with fields "/parameters/size" (422); else *ret_complete is a new object with the defaults filled in
  * (owned by the caller). `parameters` NULL stands for {}. */
 int templates_check_parameters(const struct template_version *v, const json_t *parameters, json_t **ret_complete, struct err *e);

@@ -110,6 +110,23 @@ int templates_check_engine(const struct template_version *v, const char *engine,
     return 0;
 }
 
+int templates_check_name(const struct template_version *v, const char *name, struct err *e)
+{
+    const json_t *want = spec(v, "name");
+    SCHEMA_AUTO s = NULL;
+    struct err why = ERR_INIT;
+    const struct schema_options o = {.assert_formats = true};
+    if (!want)
+        return 0;
+    if (schema_compile(want, &o, &s, e) != 0)
+        return err_set(e, ERR_INTERNAL, "the names' schema of %s cannot be read any more; publish the golden path anew", v->name);
+    json_auto_t *value = json_string(name);
+    if (schema_validate(s, value, "/name", &why) == 0)
+        return 0;
+    const char *words = json_string_value(json_object_get(want, "description"));
+    return err_field(e, "/name", "the golden path %s does not take `%s`: %.150s", v->name, name, words ? words : why.n_fields ? why.fields[0].detail : why.msg);
+}
+
 int templates_check_parameters(const struct template_version *v, const json_t *parameters, json_t **ret_complete, struct err *e)
 {
     SCHEMA_AUTO s = NULL;

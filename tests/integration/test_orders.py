@@ -80,6 +80,7 @@ def test_no_ordered_password_stands_in_clear_in_a_file(soma):
     ({"parameters": {"size": "enormous"}}, "/parameters/size"), ({"parameters": {"size": 3}}, "/parameters/size"),
     ({"parameters": {"size": "small", "colour": "red"}}, "/parameters/colour"), ({"template": "no-such"}, "/template"), ({"environment": "nowhere"}, "/environment"),
     ({"team": "nobody"}, "/team"), ({"name": "Upper"}, "/name"), ({"name": "-x"}, "/name"), ({"name": "a" * 41}, "/name"), ({"kind": "change"}, "/kind"),
+    *(({"name": name}, "/name") for name in ("postgres", "public", "none", "template0", "template1")),
     ({"surprise": 1}, "/surprise"),
 ])
 def test_wrong_input_names_the_field(soma, change, field):
@@ -89,6 +90,18 @@ def test_wrong_input_names_the_field(soma, change, field):
     assert answer.headers["Content-Type"].startswith("application/problem+json")
     assert field in [error["pointer"] for error in answer.json["errors"]], answer
     assert soma.api("GET", "/api/v1/services/never-made").status == 404
+
+
+def test_a_reserved_name_is_refused_before_anything_is_made(soma):
+    """By the golden path's own schema of names, at the order, in its words."""
+    orders = len(soma.must(200, "GET", "/api/v1/orders?limit=500").json["items"])
+    for plan_only in (False, True):
+        body = {"kind": "create", "name": "postgres", "template": "postgres-database", "environment": "local", "team": "payments", "parameters": {}, "plan_only": plan_only}
+        answer = soma.must(422, "POST", "/api/v1/orders", body, headers={"Idempotency-Key": secrets.token_hex(8)})
+        assert "PostgreSQL keeps this name for itself" in answer.json["errors"][0]["detail"], answer
+    assert len(soma.must(200, "GET", "/api/v1/orders?limit=500").json["items"]) == orders
+    for name in ("postgres-x", "template", "nones"):
+        assert soma.order(name, plan_only=True)["state"] == "ready"
 
 
 def test_wrong_json_is_told_with_its_place(soma):
