@@ -4,7 +4,7 @@
 
 const struct http_route auth_routes[] = {
     {"POST", "/api/v1/session", "createSession", "public", session_create, HTTP_NO_CSRF | HTTP_SECRET_BODY, 4096},
-    {"GET", "/api/v1/session", "getSession", "signed-in", session_show, 0, 0},
+    {"GET", "/api/v1/session", "getSession", "signed-in", session_show, HTTP_SECRET_BODY, 0},
     {"DELETE", "/api/v1/session", "deleteSession", "signed-in", session_delete, 0, 4096},
     {"PUT", "/api/v1/session/password", "changePassword", "signed-in", session_password, HTTP_SECRET_BODY, 4096},
     {"GET", "/api/v1/people", "listPeople", "platform-admin", people_list, 0, 0},

@@ -51,7 +51,7 @@ enum http_flags {
     HTTP_STREAM = 4,                /* the handler hands the socket over; not counted as a busy worker */
     HTTP_RAW_BODY = 8,              /* the body is not JSON: only r->body */
     HTTP_NO_CSRF = 16,              /* sign-in and webhooks */
-    HTTP_SECRET_BODY = 32,          /* wiped after the request, and its answer is stored for idempotency only sealed */
+    HTTP_SECRET_BODY = 32,          /* wiped after the request, and its answer is stored for idempotency only sealed, and never sent zipped */
     HTTP_ALWAYS = 64,               /* answered even when nearly all workers are busy: health */
 };
 
@@ -113,7 +113,8 @@ void http_server_stats(const struct http_server *s, struct http_stats *ret);
 /* Calls fn for every route: the OpenAPI check and the tests use it. */
 void http_server_each_route(const struct http_server *s, void (*fn)(const struct http_route *r, void *arg), void *arg);
 
-/* Answers: one buffer, one write. Extra headers first (name and value are copied). */
+/* Answers: one buffer, one write. Extra headers first (name and value are copied). JSON and text of 1 KiB and more that GET answers is sent zipped to those who take gzip,
+ * with an ETag that ends in "-gz"; both forms of the ETag are known in If-Match and If-None-Match. */
 void http_add_header(struct http_req *r, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int http_reply(struct http_req *r, int status, const char *content_type, const void *body, size_t len);
 int http_reply_json(struct http_req *r, int status, const struct buf *body);

@@ -14,6 +14,7 @@ struct worker {
     struct buf out;           /* head of the answer, and a copied body behind it */
     struct buf body;          /* copied body */
     struct buf replay;        /* headers of a stored answer */
+    struct buf zipped;        /* body */
     struct buf record;        /* head and body together, for TLS */
     char date[32];            /* "Sun, 06 Nov 1994 08:49:37 GMT" */
     int64_t date_s;
@@ -77,7 +78,7 @@ struct http_conn {
     struct http_pair *query;
     size_t n_query;
     /* the answer */
-    bool replied, close, head_only, took, cache_set, csp_set;
+    bool replied, close, head_only, took, cache_set, csp_set, as_it_is;
     int status;
     const char *content_type;
     const void *body;
@@ -126,6 +127,7 @@ void router_allow(unsigned allow, char out[96]);
 
 /* reply.c, problem.c: fill the answer; request.c sends it. */
 void reply_date(struct worker *w);
+void reply_zip(struct http_req *r);   /* once the answer is whole */
 void reply_send(struct http_req *r);
 size_t reply_head(struct http_req *r, struct buf *out, bool with_length);
 void reply_problem(struct http_req *r, const struct err *e);

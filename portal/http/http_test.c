@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <zlib.h>
 #include <stdatomic.h>
 
 #include "portal/core/thread.h"
@@ -158,6 +159,20 @@ static int rest(struct http_req *r, struct err *e)
     return http_reply(r, 200, "text/plain", p, strlen(p));
 }
 
+#define LONG_TEXT 20000
+
+static int long_text(struct http_req *r, struct err *e)
+{
+    char *text = arena_alloc(r->arena, LONG_TEXT);
+    for (size_t i = 0; i < LONG_TEXT; i++)
+        text[i] = "{\"items\":[\"one\",\"two\"]}\n"[i % 25];
+    if (!strcmp(r->method, "PUT") && http_if_match(r, "v7", true, e))
+        return e->code;
+    if (http_etag(r, "v7"))
+        return 0;
+    return http_reply(r, 200, http_query(r, "binary") ? "application/octet-stream" : "application/json", text, LONG_TEXT);
+}
+
 static int asset(struct http_req *r, struct err *e)
 {
     (void)e;
@@ -206,6 +221,9 @@ static const struct http_route routes[] = {
     {"GET", "/limited", NULL, "limited", fixed, 0, 0},
     {"GET", "/files/{path*}", NULL, "public", rest, 0, 0},
     {"GET", "/things/{id}/parts/{part}", NULL, "public", show, 0, 0},
+    {"GET", "/long", NULL, "public", long_text, 0, 0},
+    {"PUT", "/long", NULL, "public", long_text, 0, 0},
+    {"GET", "/longsecret", NULL, "public", long_text, HTTP_SECRET_BODY, 0},
     {"GET", "/asset", NULL, "public", asset, 0, 0},
     {"GET", "/inject", NULL, "public", inject, 0, 0},
     {"GET", "/wait", NULL, "public", wait_inside, 0, 0},
@@ -538,6 +556,74 @@ static void assets_come_zipped_when_taken(void **state)
     kit_answer_done(&a);
 }
 
+/* What the gzip holds. */
+static void unzip(const struct answer *a, struct buf *out)
+{
+    z_stream z = {.next_in = (unsigned char *)a->body.data, .avail_in = (unsigned)a->body.len};
+    assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
+    buf_reserve(out, 65536);
+    z.next_out = (unsigned char *)out->data;
+    z.avail_out = 65536;
+    assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+    out->len = z.total_out;
+    out->data[out->len] = 0;
+    inflateEnd(&z);
+}
+
+static void long_texts_come_zipped_when_taken(void **state)
+{
+    (void)state;
+    struct answer plain = kit_ask(server, "GET /long HTTP/1.1\r\n" H "\r\n");
+    assert_int_equal(plain.body.len, LONG_TEXT);
+    assert_null(kit_header(&plain, "Content-Encoding"));
+    assert_string_equal(kit_header(&plain, "Vary"), "Accept-Encoding");
+    assert_string_equal(kit_header(&plain, "ETag"), "\"v7\"");
+    struct answer a = kit_ask(server, "GET /long HTTP/1.1\r\n" H "Accept-Encoding: deflate, gzip\r\n\r\n");
+    BUF_AUTO text = BUF_INIT;
+    assert_string_equal(kit_header(&a, "Content-Encoding"), "gzip");
+    assert_string_equal(kit_header(&a, "Vary"), "Accept-Encoding");
+    assert_string_equal(kit_header(&a, "ETag"), "\"v7-gz\"");
+    assert_true(a.body.len < LONG_TEXT / 4);
+    unzip(&a, &text);
+    assert_int_equal(text.len, LONG_TEXT);
+    assert_memory_equal(text.data, plain.body.data, LONG_TEXT);
+    struct answer head = kit_ask(server, "HEAD /long HTTP/1.1\r\n" H "Accept-Encoding: gzip\r\n\r\n");
+    assert_int_equal(strtoul(kit_header(&head, "Content-Length"), NULL, 10), a.body.len);
+    assert_string_equal(kit_header(&head, "ETag"), "\"v7-gz\"");
+    kit_answer_done(&head);
+    kit_answer_done(&a);
+    kit_answer_done(&plain);
+    /* Both forms of the tag are known again, and a 304 names the one that the client has. */
+    static const struct { const char *given, *told; } known[] = {{"\"v7\"", "\"v7\""}, {"\"v7-gz\"", "\"v7-gz\""}, {"\"x\", W/\"v7-gz\"", "\"v7-gz\""}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        char request[200];
+        snprintf(request, sizeof request, "GET /long HTTP/1.1\r\n" H "Accept-Encoding: gzip\r\nIf-None-Match: %s\r\n\r\n", known[i].given);
+        a = kit_ask(server, request);
+        assert_int_equal(a.status, 304);
+        assert_string_equal(kit_header(&a, "ETag"), known[i].told);
+        kit_answer_done(&a);
+    }
+    kit_expect(server, "GET /long HTTP/1.1\r\n" H "If-None-Match: \"v7-gzz\"\r\n\r\n", 200, NULL);
+    kit_expect(server, "PUT /long HTTP/1.1\r\n" H "If-Match: \"v7-gz\"\r\nContent-Length: 0\r\n\r\n", 200, NULL);
+    kit_expect(server, "PUT /long HTTP/1.1\r\n" H "If-Match: \"v8-gz\"\r\nContent-Length: 0\r\n\r\n", 412, NULL);
+}
+
+/* Short ones, what is no text, what a write answers, and what may hold a secret. */
+static void the_rest_is_never_zipped(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"GET /things/fixed", "PUT /long", "GET /long?binary", "GET /longsecret"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char request[200];
+        snprintf(request, sizeof request, "%s HTTP/1.1\r\n" H "Accept-Encoding: gzip\r\nIf-Match: \"v7\"\r\nContent-Length: 0\r\n\r\n", lines[i]);
+        struct answer a = kit_ask(server, request);
+        assert_int_equal(a.status, 200);
+        assert_null(kit_header(&a, "Content-Encoding"));
+        assert_null(kit_header(&a, "Vary"));
+        kit_answer_done(&a);
+    }
+}
+
 static void headers_are_safe(void **state)
 {
     (void)state;
@@ -837,6 +923,8 @@ int main(void)
         cmocka_unit_test(unchanged_answers_are_304),
         cmocka_unit_test(changes_are_guarded),
         cmocka_unit_test(assets_come_zipped_when_taken),
+        cmocka_unit_test(long_texts_come_zipped_when_taken),
+        cmocka_unit_test(the_rest_is_never_zipped),
         cmocka_unit_test(headers_are_safe),
         cmocka_unit_test(a_slow_reader_does_not_hold_a_worker),
         cmocka_unit_test(busy_nodes_say_so),

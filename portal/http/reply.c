@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <zlib.h>
 
 #include "portal/core/log.h"
 #include "portal/http/http_private.h"
@@ -135,40 +136,54 @@ int http_reply_empty(struct http_req *r, int status)
     return 0;
 }
 
-/* Whether a list such as `"a", W/"b", *` names the tag; weak comparison takes W/"b" for "b". */
-static bool names_tag(const char *list, const char *etag, bool weak)
+/* The ETag of the zipped form of an answer that is zipped on its way. */
+#define ZIPPED "-gz"
+
+enum named { NAMED_NOT, NAMED, NAMED_ZIPPED };
+
+/* Whether a list such as `"a", W/"b", *` names the tag, or its zipped form; weak comparison takes W/"b" for "b". */
+static enum named names_tag(const char *list, const char *etag, bool weak)
 {
     size_t n = strlen(etag);
     for (const char *p = list; *p;) {
         p += strspn(p, " \t,");
         if (*p == '*')
-            return true;
+            return NAMED;
         bool is_weak = !strncmp(p, "W/", 2);
         p += is_weak ? 2 : 0;
-        if (*p == '"' && (weak || !is_weak) && !strncmp(p + 1, etag, n) && p[1 + n] == '"')
-            return true;
+        if (*p == '"' && (weak || !is_weak) && !strncmp(p + 1, etag, n)) {
+            if (p[1 + n] == '"')
+                return NAMED;
+            if (!strncmp(p + 1 + n, ZIPPED "\"", strlen(ZIPPED) + 1))
+                return NAMED_ZIPPED;
+        }
         if (*p == '"') {
             const char *end = strchr(p + 1, '"');
             p = end ? end + 1 : p + strlen(p);
         } else
             p += strcspn(p, ",");
     }
-    return false;
+    return NAMED_NOT;
 }
 
 int http_etag(struct http_req *r, const char *etag)
 {
     bool reads = !strcmp(r->method, "GET") || !strcmp(r->method, "HEAD");
+    enum named named = reads && r->if_none_match ? names_tag(r->if_none_match, etag, true) : NAMED_NOT;
     size_t from = header_open(r, "ETag");
     buf_char(&r->conn->w->headers, '"');
     buf_str(&r->conn->w->headers, etag);
+    if (named == NAMED_ZIPPED)
+        buf_str(&r->conn->w->headers, ZIPPED);
     buf_char(&r->conn->w->headers, '"');
     header_close(r, from);
     /* Kept by the caller alone, and asked for again each time. */
     if (reads && !r->conn->cache_set)
         http_add_header(r, "Cache-Control", "private, no-cache");
-    if (!reads || !r->if_none_match || !names_tag(r->if_none_match, etag, true))
+    if (named == NAMED_NOT)
         return 0;
+    if (named == NAMED_ZIPPED)
+        http_add_header(r, "Vary", "Accept-Encoding");
     http_reply_empty(r, 304);
     return 1;
 }
@@ -206,7 +221,8 @@ int http_reply_asset(struct http_req *r, const char *content_type, const char *e
 {
     bool zip = gz && takes_gzip(r);
     char tag[96];
-    snprintf(tag, sizeof tag, "%s%s", etag, zip ? "-gz" : "");
+    snprintf(tag, sizeof tag, "%s%s", etag, zip ? ZIPPED : "");
+    r->conn->as_it_is = true;
     if (gz)
         http_add_header(r, "Vary", "Accept-Encoding");
     if (!r->conn->cache_set)
@@ -217,6 +233,66 @@ int http_reply_asset(struct http_req *r, const char *content_type, const char *e
         http_add_header(r, "Content-Encoding", "gzip");
     answer(r, 200, content_type, zip ? gz : body, zip ? gz_len : len);
     return 0;
+}
+
+/* --- zipping --- */
+
+#define ZIP_LEAST 1024
+#define ZIP_MOST (8 * 1024 * 1024)
+
+/* What may be zipped at all: text that is only read. What a write answers may hold a secret, and so may what its route says (HTTP_SECRET_BODY): the length of a zipped
+ * answer that holds a secret and something that an attacker chose tells of the secret. */
+static bool is_zippable(const struct http_req *r)
+{
+    const struct http_conn *c = r->conn;
+    const char *type = c->content_type;
+    if (c->body_len < ZIP_LEAST || c->body_len > ZIP_MOST || c->as_it_is || !type || (r->route && (r->route->flags & HTTP_SECRET_BODY)))
+        return false;
+    return (!strcmp(r->method, "GET") || c->head_only) && (!strncmp(type, "application/json", 16) || !strncmp(type, "application/problem+json", 24) || !strncmp(type, "text/", 5));
+}
+
+/* False when it does not get smaller. The state of zlib is freed each time: kept, it would be a quarter of a megabyte for each worker. */
+static bool zip(const void *body, size_t len, struct buf *out)
+{
+    z_stream z = {.next_in = (unsigned char *)body, .avail_in = (unsigned)len};
+    buf_clear(out);
+    buf_reserve(out, len);
+    if (deflateInit2(&z, 3, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    z.next_out = (unsigned char *)out->data;
+    z.avail_out = (unsigned)len;
+    bool whole = deflate(&z, Z_FINISH) == Z_STREAM_END;
+    out->len = z.total_out;
+    deflateEnd(&z);
+    return whole && out->len < len;
+}
+
+/* The zipped form is another text: its ETag is another, too. */
+static void mark_etag(struct buf *headers)
+{
+    char *line = headers->len ? memmem(headers->data, headers->len, "ETag: \"", 7) : NULL;
+    char *quote = line ? strchr(line + 7, '"') : NULL;
+    if (!quote)
+        return;
+    size_t at = (size_t)(quote - headers->data), n = strlen(ZIPPED);
+    buf_reserve(headers, n);
+    memmove(headers->data + at + n, headers->data + at, headers->len - at + 1);
+    memcpy(headers->data + at, ZIPPED, n);
+    headers->len += n;
+}
+
+void reply_zip(struct http_req *r)
+{
+    struct http_conn *c = r->conn;
+    if (!is_zippable(r))
+        return;
+    http_add_header(r, "Vary", "Accept-Encoding");
+    if (!takes_gzip(r) || !zip(c->body, c->body_len, &c->w->zipped))
+        return;
+    mark_etag(&c->w->headers);
+    http_add_header(r, "Content-Encoding", "gzip");
+    c->body = c->w->zipped.data;
+    c->body_len = c->w->zipped.len;
 }
 
 /* --- problems --- */

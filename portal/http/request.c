@@ -40,6 +40,7 @@ void worker_free(struct worker *w)
     buf_wipe(&w->out);
     buf_wipe(&w->body);
     buf_wipe(&w->record);
+    buf_done(&w->zipped);
     buf_done(&w->replay);
     free(w);
 }
@@ -355,6 +356,7 @@ static void answer_and_finish(struct http_req *r)
         if (!c->v.keep_alive || server_is_scarce(s) || atomic_load_explicit(&s->draining, memory_order_relaxed))
             c->close = true;
         count(c);
+        reply_zip(r);
         reply_send(r);
         if (c->close)
             close_politely(c);
@@ -365,6 +367,7 @@ static void answer_and_finish(struct http_req *r)
         buf_wipe(&c->w->record);
     }
     shrink(&c->w->body);
+    shrink(&c->w->zipped);
     shrink(&c->w->record);
     if (c->took)
         count(c);

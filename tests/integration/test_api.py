@@ -1,4 +1,5 @@
 """The API as a picky program meets it: streams from where one wants, odd headers, proxies, compressed answers."""
+import gzip
 import http.client
 import json
 
@@ -114,3 +115,40 @@ def test_attempts_to_sign_in_are_counted_by_all_nodes_together(soma, proxied):
     spread = [sign_in(soma, proxied, f"api-ghost-{i}", "wrong", X_Forwarded_For=f"203.0.113.{i}, 198.51.100.9").status for i in range(16)]
     assert spread[:12] == [401] * 12 and 429 in spread[12:], spread
     assert sign_in(soma, proxied, "api-ghost-20", "wrong", X_Forwarded_For="198.51.100.10").status == 401
+
+
+def fetch(soma, path, method="GET", token="admin", body=None, **headers):
+    """One answer as it came, not unpacked."""
+    connection = http.client.HTTPConnection("127.0.0.1", soma.nodes[0].port, timeout=20)
+    given = {"Authorization": f"Bearer {soma.tokens[token]}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+    connection.request(method, path, body=json.dumps(body) if body is not None else None, headers=given if body is None else {**given, "Content-Type": "application/json"})
+    answer = connection.getresponse()
+    data = answer.read()
+    connection.close()
+    return answer, data
+
+
+def test_long_answers_come_zipped_to_those_who_take_it(soma):
+    path = "/api/v1/templates?limit=500"
+    plain, text = fetch(soma, path)
+    zipped, data = fetch(soma, path, Accept_Encoding="gzip")
+    assert plain.headers["Content-Encoding"] is None and plain.headers["Vary"] == zipped.headers["Vary"] == "Accept-Encoding"
+    assert zipped.headers["Content-Encoding"] == "gzip" and len(data) < len(text) and json.loads(gzip.decompress(data)) == json.loads(text)
+    template, data = fetch(soma, "/api/v1/templates/postgres-database", Accept_Encoding="gzip")
+    assert template.headers["Content-Encoding"] == "gzip" and json.loads(gzip.decompress(data))["name"] == "postgres-database"
+
+
+def test_what_holds_a_secret_is_never_zipped(soma):
+    """Nor is a stream; the length of a zipped secret beside chosen text would tell of it."""
+    for i in range(12):
+        soma.must(201, "POST", "/api/v1/teams", {"name": f"api-wide-{i}"})
+        soma.must(201, "POST", "/api/v1/roles/bindings", {"account": "admin", "role": "viewer", "team": f"api-wide-{i}"})
+    for method, path, body in (("GET", "/api/v1/session", None),
+                               ("POST", "/api/v1/people", {"name": "api-long", "title": "x" * 190, "email": "y" * 250}),
+                               ("PATCH", "/api/v1/environments/local", {"settings": {"long": "z" * 1900}})):
+        answer, data = fetch(soma, path, method, body=body, Accept_Encoding="gzip")
+        assert answer.status in (200, 201) and answer.headers["Content-Encoding"] is None, (path, answer.status)
+        json.loads(data)
+    assert len(fetch(soma, "/api/v1/session")[1]) > 1024
+    with Stream(soma, "/api/v1/events?from=start", headers={"Accept-Encoding": "gzip"}) as stream:
+        assert stream.answer.headers["Content-Encoding"] is None and stream.block()
