@@ -12,7 +12,7 @@ const struct flag cli_global_flags[] = {
 };
 
 const struct command *const cli_tables[] = {
-    session_commands,   orders_commands,       services_commands, templates_commands, environments_commands, teams_commands, people_commands,
+    session_commands,   orders_commands,       approvals_commands, services_commands, templates_commands, environments_commands, teams_commands, people_commands,
     accounts_commands,  roles_commands,        tokens_commands,   audit_commands,     nodes_commands,        jobs_commands,  policy_commands, completion_commands,
     NULL,
 };
@@ -23,7 +23,10 @@ const struct cli_noun cli_nouns[] = {
     {"whoami", "who this token speaks for, and its roles"},
     {"password", "change your own password"},
     {"order", "order a golden path"},
-    {"orders", "list, show, watch, approve orders; their logs"},
+    {"orders", "list, show, watch orders; their logs"},
+    {"approve", "let an order go on that waits for approval"},
+    {"reject", "refuse an order that waits for approval"},
+    {"approvals", "what waits for you; hand your right over"},
     {"cancel", "take an order back while it is queued or waits"},
     {"destroy", "end a service and all it consists of"},
     {"services", "what there is: list, show, outputs, connect"},

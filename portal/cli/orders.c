@@ -320,40 +320,6 @@ static int run_logs(struct cli *c, struct err *e)
     return EXIT_DONE;
 }
 
-static const struct flag decide_flags[] = {
-    {"comment", 'm', FLAG_TEXT, "TEXT", NULL, false, "why; stands in the order's record"},
-    FLAG_END,
-};
-
-static int decide(struct cli *c, const char *decision, struct err *e)
-{
-    JSON_AUTO order = NULL;
-    JSON_AUTO after = NULL;
-    int code = orders_find(c, args_word(&c->args, 0), &order, e);
-    if (code)
-        return code;
-    JSON_AUTO body = json_pack("{s:s, s:s*}", "decision", decision, "comment", args_text(&c->args, "comment"));
-    const char *id = json_string_value(json_object_get(order, "id"));
-    code = cli_send(c, "POST", client_path(c->arena, "/api/v1/orders/{}/approval", id), body, "", &after, e);
-    if (code)
-        return code;
-    if (c->out.format != OUTPUT_TABLE)
-        output_raw(&c->out, after);
-    else
-        watch_tell(after);
-    return EXIT_DONE;
-}
-
-static int run_approve(struct cli *c, struct err *e)
-{
-    return decide(c, "approve", e);
-}
-
-static int run_reject(struct cli *c, struct err *e)
-{
-    return decide(c, "reject", e);
-}
-
 static int run_cancel(struct cli *c, struct err *e)
 {
     JSON_AUTO order = NULL;
@@ -383,8 +349,6 @@ const struct command orders_commands[] = {
     {"orders show", "ORDER", NULL, run_show, 1, 1, "services", "one order with its steps, gates and plan", NAMING},
     {"orders watch", "ORDER", watch_flags, run_watch, 1, 1, "services", "follow an order to its end", NAMING WATCH_STATUS},
     {"orders logs", "ORDER", logs_flags, run_logs, 1, 1, "services", "what happened, event by event", NAMING},
-    {"orders approve", "ORDER", decide_flags, run_approve, 1, 1, "services", "let an order go on that a gate stopped", NAMING "Nobody approves their own order.\n"},
-    {"orders reject", "ORDER", decide_flags, run_reject, 1, 1, "services", "refuse an order that a gate stopped", NAMING},
     {"cancel", "ORDER", NULL, run_cancel, 1, 1, "services", "take an order back while it is queued or waits for approval", NAMING},
     {0},
 };

@@ -268,7 +268,7 @@ void watch_tell(const json_t *order)
         tell_failure(order);
         return;
     case EXIT_WAITING:
-        output_note("%s waits for an approval. An approver says `soma orders approve %s` or `soma orders reject %s`.", name, id, id);
+        output_note("%s waits for an approval. Who is asked says `soma approve %s` or `soma reject %s`.", name, id, id);
         return;
     case EXIT_ORDER_CANCELED:
         output_note("%s: the order is canceled%s%s", name, *text_of(order, "reason") ? ": " : ".", text_of(order, "reason"));

@@ -272,8 +272,11 @@ static int apply_with(struct run_setup *s, struct run_outcome *ret, struct err *
         return r;
     struct tf_result rest = {0}, result = {0};
     struct run_input in = {.plan = saved.plan, .plan_len = saved.plan_len};
-    bool again = begun || !same_tools(s, &saved);
-    if (again) {
+    if (!begun && !same_tools(s, &saved)) { /* another engine or provider would not apply exactly this plan */
+        ret->end = RUN_STALE;
+        return 0;
+    }
+    if (begun) {
         if ((r = plan_rest(s, &saved, journal, journal_len, &rest, ret, e)) || ret->end == RUN_FAILED)
             return r;
         in = (struct run_input){.plan = rest.plan, .plan_len = rest.plan_len};

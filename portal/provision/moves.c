@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "portal/cluster/cluster.h"
 #include "portal/core/buf.h"
@@ -21,7 +22,13 @@ int order_move(struct db_conn *c, const char *id, const char *team, const char *
         return r;
     if (db_affected(moved) == 0)
         return err_set(e, ERR_CONFLICT, "the order is not %s any more", from);
-    if ((r = db_run(c, Q_ORDER_STEP_ADD, NULL, e, db_text(id), db_text(to), db_text(actor), db_text(reason ? reason : ""))))
+    if (!strcmp(from, "awaiting_approval")) {
+        const char *ended = !strcmp(to, "applying") ? "approved" : !strcmp(to, "failed") ? "rejected" : "canceled";
+        r = db_run(c, Q_APPROVAL_CLOSE, NULL, e, db_text(id), db_text(ended), db_text(reason ? reason : ""));
+    }
+    if (!r)
+        r = db_run(c, Q_ORDER_STEP_ADD, NULL, e, db_text(id), db_text(to), db_text(actor), db_text(reason ? reason : ""));
+    if (r)
         return r;
     BUF_AUTO data = BUF_INIT;
     buf_char(&data, '{');

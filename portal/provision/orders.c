@@ -1,4 +1,4 @@
-/* Orders at the API: accepted, listed, taken back, decided. What happens to them afterwards is in road.c.
+/* Orders at the API: accepted, listed, taken back. Who decides about them is in approve.c; what happens to them afterwards is in road.c.
  *
  * The complication: an order's acceptance, its service, its job, its audit entry and the answer kept for its Idempotency-Key commit together or not at all. */
 #include <stdio.h>
@@ -341,155 +341,63 @@ int orders_show(struct http_req *r, struct err *e)
     int x = db_take(provision_get()->db, &c, e);
     if (!x)
         x = db_run(c, Q_ORDER_DETAIL, &row, e, db_text(id));
+    bool seen = false;
+    if (!x && db_rows(row))
+        x = order_visible(c, r->who, id, db_str(row, 0, 1), &seen, e);
     if (x)
         return x;
-    if (db_rows(row) == 0 || !auth_has(r->who, ROLE_VIEWER, db_str(row, 0, 1)))
+    if (!seen)
         return no_order(e, id);
     services_forget(db_str(row, 0, 2)); /* who is told here that the order has ended finds the service so at the next look */
     return http_reply(r, 200, "application/json", db_str(row, 0, 0), strlen(db_str(row, 0, 0)));
 }
 
-/* ---- taking back and deciding ---- */
+/* ---- taking back ---- */
 
-struct decide {
-    struct http_req *r;
-    const char *id, *decision, *comment;
-    const char *answer;
-    /* of the locked order */
-    const char *team, *state, *person, *kind, *service_id, *prior_state, *name, *person_name, *environment;
-    bool plan_only;
-};
+struct cancel { struct http_req *r; const char *id, *name, *answer; };
 
-static int lock_order(struct db_conn *c, struct decide *d, struct err *e)
+static int check_cancel(const struct cancel *k, const struct db_result *order, struct err *e)
 {
-    struct arena *a = d->r->arena;
-    DB_RESULT_AUTO row = NULL;
-    if (!id_valid(d->id))
-        return no_order(e, d->id);
-    int r = db_run(c, Q_ORDER_LOCK, &row, e, db_text(d->id));
-    if (r)
+    const char *state = db_str(order, 0, 2);
+    int r = auth_require(k->r->who, ROLE_DEVELOPER, db_str(order, 0, 1), e);
+    if (r || !strcmp(state, "queued") || !strcmp(state, "awaiting_approval"))
         return r;
-    if (db_rows(row) == 0 || !auth_has(d->r->who, ROLE_VIEWER, db_str(row, 0, 1)))
-        return no_order(e, d->id);
-    d->team = arena_strdup(a, db_str(row, 0, 1));
-    d->state = arena_strdup(a, db_str(row, 0, 2));
-    d->person = arena_strdup(a, db_str(row, 0, 3));
-    d->kind = arena_strdup(a, db_str(row, 0, 4));
-    d->service_id = arena_strdup(a, db_str_or_null(row, 0, 5));
-    d->prior_state = arena_strdup(a, db_str_or_null(row, 0, 6));
-    d->name = arena_strdup(a, db_str(row, 0, 7));
-    d->plan_only = db_bool(row, 0, 8);
-    d->person_name = arena_strdup(a, db_str(row, 0, 9));
-    d->environment = arena_strdup(a, db_str(row, 0, 10));
-    return 0;
-}
-
-/* Nothing was applied: a create's name is free again, a destroy's service is what it was. */
-static int give_service_back(struct db_conn *c, const struct decide *d, const char *reason, struct err *e)
-{
-    if (!d->service_id || d->plan_only)
-        return 0;
-    const char *state = strcmp(d->kind, "destroy") ? "destroyed" : d->prior_state;
-    return service_move(c, d->service_id, d->name, d->team, state, reason, NULL, e);
-}
-
-static int finish_decision(struct db_conn *c, struct decide *d, const char *action, struct err *e)
-{
-    int r = answer_order(c, d->id, d->r->arena, &d->answer, e);
-    if (!r)
-        r = idempotency_record(c, d->r, 200, NULL, d->answer, strlen(d->answer), e);
-    return r ? r : audit_order(c, d->r, action, d->name, d->team, d->id, d->answer, e);
+    err_set(e, ERR_CONFLICT, "the order is %s; it can be canceled only while it is queued or waits for approval%s", state,
+            !strcmp(state, "ready") || !strcmp(state, "failed") || !strcmp(state, "canceled") ? "" : ". Let it end; then `soma destroy` takes back what it made");
+    return err_type(e, "too-late");
 }
 
 static int cancel_tx(struct db_conn *c, void *arg, struct err *e)
 {
-    struct decide *d = arg;
-    int r = lock_order(c, d, e);
-    if (!r)
-        r = auth_require(d->r->who, ROLE_DEVELOPER, d->team, e);
-    if (r)
+    struct cancel *k = arg;
+    const struct principal *p = k->r->who;
+    DB_RESULT_AUTO order = NULL;
+    int r = id_valid(k->id) ? db_run(c, Q_ORDER_LOCK, &order, e, db_text(k->id)) : no_order(e, k->id);
+    if (!r && (db_rows(order) == 0 || !auth_has(p, ROLE_VIEWER, db_str(order, 0, 1))))
+        return no_order(e, k->id);
+    if (r || (r = check_cancel(k, order, e)))
         return r;
-    if (strcmp(d->state, "queued") && strcmp(d->state, "awaiting_approval")) {
-        err_set(e, ERR_CONFLICT, "the order is %s; it can be canceled only while it is queued or waits for approval%s", d->state,
-                !strcmp(d->state, "ready") || !strcmp(d->state, "failed") || !strcmp(d->state, "canceled") ? "" : ". Let it end; then `soma destroy` takes back what it made");
-        return err_type(e, "too-late");
-    }
-    const char *reason = arena_printf(d->r->arena, "canceled by %s", d->r->who->name);
-    if ((r = jobs_cancel(c, "order", d->id, e)) < 0)
+    const char *team = db_str(order, 0, 1), *reason = arena_printf(k->r->arena, "canceled by %s", p->name);
+    k->name = arena_strdup(k->r->arena, db_str(order, 0, 7));
+    if ((r = jobs_cancel(c, "order", k->id, e)) < 0)
         return r;
-    r = order_move(c, d->id, d->team, d->state, "canceled", d->r->who->name, reason, NULL, e);
+    r = order_move(c, k->id, team, db_str(order, 0, 2), "canceled", p->name, reason, NULL, e);
     if (!r)
-        r = db_run(c, Q_PLAN_DROP, NULL, e, db_text(d->id));
+        r = order_give_back(c, k->id, order, reason, e);
     if (!r)
-        r = give_service_back(c, d, reason, e);
-    return r ? r : finish_decision(c, d, "order.cancel", e);
+        r = answer_order(c, k->id, k->r->arena, &k->answer, e);
+    if (!r)
+        r = idempotency_record(c, k->r, 200, NULL, k->answer, strlen(k->answer), e);
+    return r ? r : audit_order(c, k->r, "order.cancel", k->name, team, k->id, k->answer, e);
 }
 
 int orders_cancel(struct http_req *r, struct err *e)
 {
-    struct decide d = {.r = r, .id = http_param(r, "id")};
-    int x = db_tx(provision_get()->db, cancel_tx, &d, e);
-    services_forget(d.name);
+    struct cancel k = {.r = r, .id = http_param(r, "id")};
+    int x = db_tx(provision_get()->db, cancel_tx, &k, e);
+    services_forget(k.name);
     if (x)
         return x;
     cluster_poke(provision_get()->cluster);
-    return http_reply(r, 200, "application/json", d.answer, strlen(d.answer));
-}
-
-static int approve(struct db_conn *c, struct decide *d, struct err *e)
-{
-    const struct principal *p = d->r->who;
-    const char *reason = arena_printf(d->r->arena, "approved by %s%s%s", p->person_name, *d->comment ? ": " : "", d->comment);
-    int r = order_move(c, d->id, d->team, "awaiting_approval", "applying", p->name, reason, NULL, e);
-    struct jobs_spec job = {.kind = "order", .subject = d->id, .team = d->team, .environment = d->environment};
-    return r ? r : jobs_enqueue(c, &job, NULL, e);
-}
-
-static int refuse(struct db_conn *c, struct decide *d, struct err *e)
-{
-    const struct principal *p = d->r->who;
-    const char *reason = arena_printf(d->r->arena, "approval refused by %s%s%s", p->person_name, *d->comment ? ": " : "", d->comment);
-    BUF_AUTO problem = BUF_INIT;
-    buf_char(&problem, '{');
-    buf_json_kv(&problem, "type", "approval-refused");
-    buf_json_kv(&problem, "detail", reason);
-    buf_char(&problem, '}');
-    int r = order_move(c, d->id, d->team, "awaiting_approval", "failed", p->name, reason, problem.data, e);
-    if (!r)
-        r = db_run(c, Q_PLAN_DROP, NULL, e, db_text(d->id));
-    return r ? r : give_service_back(c, d, reason, e);
-}
-
-static int decide_tx(struct db_conn *c, void *arg, struct err *e)
-{
-    struct decide *d = arg;
-    const struct principal *p = d->r->who;
-    int r = lock_order(c, d, e);
-    if (!r)
-        r = auth_require(p, ROLE_APPROVER, d->team, e);
-    if (r)
-        return r;
-    if (!strcmp(p->person, d->person)) {
-        err_set(e, ERR_DENIED, "%s ordered this: nobody decides about an order of their own. Another approver of team %s can", d->person_name, d->team);
-        return err_type(e, "own-order");
-    }
-    if (strcmp(d->state, "awaiting_approval"))
-        return err_set(e, ERR_CONFLICT, "the order is %s and does not wait for approval", d->state);
-    bool yes = !strcmp(d->decision, "approve");
-    r = db_run(c, Q_APPROVAL_INSERT, NULL, e, db_text(d->id), db_text(d->decision), db_text(p->name), db_text(p->person), db_text(p->person_name), db_text(d->comment));
-    if (!r)
-        r = yes ? approve(c, d, e) : refuse(c, d, e);
-    return r ? r : finish_decision(c, d, yes ? "order.approve" : "order.reject", e);
-}
-
-int orders_decide(struct http_req *r, struct err *e)
-{
-    const char *comment = text_of(r->json, "comment");
-    struct decide d = {.r = r, .id = http_param(r, "id"), .decision = text_of(r->json, "decision"), .comment = comment ? comment : ""};
-    int x = db_tx(provision_get()->db, decide_tx, &d, e);
-    services_forget(d.name);
-    if (x)
-        return x;
-    cluster_poke(provision_get()->cluster);
-    return http_reply(r, 200, "application/json", d.answer, strlen(d.answer));
+    return http_reply(r, 200, "application/json", k.answer, strlen(k.answer));
 }

@@ -50,6 +50,21 @@ static int64_t count_managed(const json_t *module)
     return n;
 }
 
+/* The plan as people see it, and the digest by which an approval is held to it. plan NULL: nothing is changed. */
+static int set_plan(struct db_conn *c, struct order *o, const char *summary, const void *plan, size_t len, struct err *e)
+{
+    DB_RESULT_AUTO row = NULL;
+    BUF_AUTO digest = BUF_INIT;
+    const void *like = NULL;
+    size_t like_len = 0;
+    int r = db_run(c, Q_APPROVAL_DIGEST_KEY, &row, e, db_text(o->id));
+    if (!r && db_rows(row))
+        like = db_blob(row, 0, 0, o->job->arena, &like_len);
+    if (!r)
+        r = plan_digest(plan, len, like, like_len, &digest, e);
+    return r ? r : db_run(c, Q_ORDER_SET_PLAN, NULL, e, db_text(o->id), db_text(summary), db_bytes(digest.data, digest.len));
+}
+
 struct plan_write { struct run_setup *s; const struct tf_result *result; };
 
 static int keep_body(struct db_conn *c, void *arg, struct err *e)
@@ -70,14 +85,14 @@ static int keep_body(struct db_conn *c, void *arg, struct err *e)
     run_providers_json(w->s, &providers);
     r = db_run(c, Q_PLAN_PUT, NULL, e, db_text(o->id), db_bytes(sealed.data, sealed.len), db_bytes(sealed_json.data, sealed_json.len), db_int(w->s->serial),
                db_text(o->template_version), db_text(w->s->engine.name), db_text(w->s->engine.version), db_text(providers.data), db_flag(t->changes));
-    return r ? r : db_run(c, Q_ORDER_SET_PLAN, NULL, e, db_text(o->id), db_text(summary.data));
+    return r ? r : set_plan(c, w->s->order, summary.data, t->plan_json, t->plan_json_len, e);
 }
 
 static int forget_body(struct db_conn *c, void *arg, struct err *e)
 {
     struct order *o = arg;
     int r = db_run(c, Q_PLAN_DROP, NULL, e, db_text(o->id));
-    return r ? r : db_run(c, Q_ORDER_SET_PLAN, NULL, e, db_text(o->id), db_text("{\"add\":0,\"change\":0,\"destroy\":0,\"replace\":0,\"import\":0,\"changes\":[]}"));
+    return r ? r : set_plan(c, o, "{\"add\":0,\"change\":0,\"destroy\":0,\"replace\":0,\"import\":0,\"changes\":[]}", NULL, 0, e);
 }
 
 /* A service that never came to hold anything is destroyed without asking its module, which may be the very thing that is broken. */

@@ -48,7 +48,12 @@ const struct http_route provision_routes[] = {
     {"GET", "/api/v1/orders", "listOrders", "viewer", orders_list, 0, 0},
     {"GET", "/api/v1/orders/{id}", "getOrder", "viewer", orders_show, 0, 0},
     {"POST", "/api/v1/orders/{id}/cancel", "cancelOrder", "team:developer", orders_cancel, HTTP_IDEMPOTENT, 4096},
-    {"POST", "/api/v1/orders/{id}/approval", "decideOrder", "team:approver", orders_decide, HTTP_IDEMPOTENT, 16384},
+    {"POST", "/api/v1/orders/{id}/approval", "decideOrder", "signed-in", orders_decide, HTTP_IDEMPOTENT, 16384},
+    {"GET", "/api/v1/approvals", "listApprovals", "signed-in", approvals_list, 0, 0},
+    {"GET", "/api/v1/approvals/{id}", "getApproval", "signed-in", approvals_show, 0, 0},
+    {"GET", "/api/v1/approvals/delegations", "listDelegations", "signed-in", delegations_list, 0, 0},
+    {"POST", "/api/v1/approvals/delegations", "createDelegation", "signed-in", delegations_create, HTTP_IDEMPOTENT, 16384},
+    {"POST", "/api/v1/approvals/delegations/{id}/revoke", "revokeDelegation", "signed-in", delegations_revoke, HTTP_IDEMPOTENT, 4096},
     {"GET", "/api/v1/orders/{id}/events", "getOrderEvents", "viewer", orders_events, HTTP_STREAM, 0},
     {"GET", "/api/v1/events", "getEvents", "viewer", all_events, HTTP_STREAM, 0},
     {"GET", "/api/v1/services", "listServices", "viewer", services_list, 0, 0},
@@ -66,5 +71,6 @@ const struct http_route provision_routes[] = {
 
 const struct jobs_kind provision_jobs[] = {
     {.kind = "order", .fn = road_run, .max_attempts = 8, .max_crashes = 5, .backoff_ms = 2000, .backoff_max_ms = 60000, .dead = road_dead},
+    {.kind = "approval.clock", .fn = approval_clock, .max_attempts = 3, .backoff_ms = 2000, .backoff_max_ms = 10000, .every_ms = 3000},
     {0},
 };

@@ -23,7 +23,6 @@ int orders_create(struct http_req *r, struct err *e);
 int orders_list(struct http_req *r, struct err *e);
 int orders_show(struct http_req *r, struct err *e);
 int orders_cancel(struct http_req *r, struct err *e);
-int orders_decide(struct http_req *r, struct err *e);
 int orders_events(struct http_req *r, struct err *e);
 int all_events(struct http_req *r, struct err *e);
 /* This process wrote the service, or may have: reads see it from now on. After the transaction, whatever its end. Takes NULL. */
@@ -50,12 +49,14 @@ int service_changed(struct db_conn *c, const char *name, const char *team, const
 int service_set_resources(struct db_conn *c, const char *id, const char *name, const char *team, int64_t resources, struct err *e);
 int order_event(struct db_conn *c, const char *order_id, const char *team, const char *type, const char *data, struct err *e);
 
-/* ---- approvals.c: what gates ask for ---- */
+/* ---- approvals.c: what gates ask for, and rounds of approval ---- */
 /* Fills in the defaults; ERR_INVALID when nobody could ever meet the demand. Strings stay the gate's or are the arena's. */
 int demand_check(const struct gate_input *in, struct gate_approval *a, struct err *e);
 int demand_put(const struct gate_input *in, const char *gate, const struct gate_verdict *v, struct err *e);
 /* What in->point asked for before is not asked for any more. */
 int demands_forget(const struct gate_input *in, struct err *e);
+/* The gates that ask for approval, with their messages, in one text; NULL: none does. In the arena. */
+int demands_words(struct db_conn *c, const char *order_id, struct arena *a, const char **ret, struct err *e);
 
 /* ---- road.c ---- */
 struct order {             /* as the worker holds it; strings in the job's arena */
@@ -73,8 +74,52 @@ int road_dead(struct db_conn *c, const char *subject, json_t *args, const char *
 /* One transaction of the order's job: guard, body, commit; then the cluster is poked. */
 int road_tx(struct order *o, int (*body)(struct db_conn *c, void *arg, struct err *e), void *arg, struct err *e);
 
+/* ---- approvals.c: rounds ---- */
+/* A plan is there: in the transaction, moves the order on to `applying` (nothing is asked for, or it was given for this very plan) or opens a round and moves it to
+ * `awaiting_approval`. *ret_state is a literal. */
+int approval_next(struct db_conn *c, struct order *o, const char *reason, const char **ret_state, struct err *e);
+/* Before an apply begins: 1 what is kept may be applied; 0 it is to be planned anew, *ret_why says why. A create whose golden path has a newer version takes it;
+ * ERR_INVALID when the order does not fit that. */
+int approval_fits(struct order *o, const char **ret_why, struct err *e);
+
+/* ---- plan_digest.c ---- */
+/* Key id and HMAC of what a plan changes: resources with their values, secret ones too. `like` (may be NULL) is an earlier digest that this one will be held against: its
+ * key is used while there is one. plan NULL: nothing is changed. Appends to `out`. */
+int plan_digest(const void *plan, size_t len, const void *like, size_t like_len, struct buf *out, struct err *e);
+
+/* ---- approve.c: deciding ---- */
+/* Who decides, and how. `who` is NULL where no token or session speaks (a link, Slack): then all of the person's rights count. */
+struct decider { const struct principal *who; const char *person, *person_name, *actor, *actor_name, *via, *address, *request_id; };
+struct decision {
+    const char *order_id;    /* in */
+    const char *approval;    /* in: id of the round that was looked at, or NULL for the one that waits */
+    bool yes;                /* in */
+    const char *comment;     /* in; never NULL */
+    const char *name;        /* out: the service's; NULL before the order was found. For services_forget() */
+    const char *state;       /* out: of the order afterwards */
+    int64_t missing;         /* out: how many more must approve */
+};
+/* In a transaction: decides, and moves the order when that settles it. ERR_NOT_FOUND (also: may not see it), ERR_DENIED (own order; no right), ERR_CONFLICT (does not
+ * wait, another round, expired, decided already). Audited. Afterwards: services_forget(), cluster_poke(). Strings in `a`. */
+int approval_decide(struct db_conn *c, struct arena *a, const struct decider *d, struct decision *x, struct err *e);
+/* Whether the caller may see an order of `team`: they read the team, or are asked about it. */
+int order_visible(struct db_conn *c, const struct principal *p, const char *id, const char *team, bool *ret, struct err *e);
+/* Nothing was applied: a create's name is free again, a destroy's service is what it was; the plan goes. `row` is of Q_ORDER_LOCK. */
+int order_give_back(struct db_conn *c, const char *id, const struct db_result *row, const char *reason, struct err *e);
+int orders_decide(struct http_req *r, struct err *e);
+int approvals_list(struct http_req *r, struct err *e);
+int approvals_show(struct http_req *r, struct err *e);
+
+/* ---- delegations.c ---- */
+int delegations_list(struct http_req *r, struct err *e);
+int delegations_create(struct http_req *r, struct err *e);
+int delegations_revoke(struct http_req *r, struct err *e);
+
+/* ---- approval_clock.c ---- */
+int approval_clock(struct job *j, struct err *e);
+
 /* ---- run.c: phases of the engine for an order ---- */
-enum run_end { RUN_OK, RUN_FAILED };
+enum run_end { RUN_OK, RUN_FAILED, RUN_STALE /* of an apply: nothing was done, the plan is to be made anew with the engine and providers there are now */ };
 struct run_outcome {
     enum run_end end;
     const char *reason;      /* sentence for people when it failed */

@@ -64,7 +64,7 @@ static int finish_failed(struct order *o, const char *reason, const char *proble
 
 /* ---- gates ---- */
 
-struct ask { struct order *o; enum gate_point point; const struct run_outcome *plan; enum gate_outcome outcome; const char *reason; };
+struct ask { struct order *o; enum gate_point point; const struct run_outcome *plan; enum gate_outcome outcome; const char *reason; const char *demands; };
 
 static int ask_body(struct db_conn *c, void *arg, struct err *e)
 {
@@ -77,7 +77,8 @@ static int ask_body(struct db_conn *c, void *arg, struct err *e)
         in.plan = a->plan->masked_plan;
         in.resources_after = a->plan->resources_after;
     }
-    return gates_ask(&in, &a->outcome, &a->reason, e);
+    int r = gates_ask(&in, &a->outcome, &a->reason, e);
+    return r ? r : demands_words(c, o->id, o->job->arena, &a->demands, e);
 }
 
 static int fail_denied(struct order *o, const char *point, const char *reason, struct err *e)
@@ -116,6 +117,14 @@ static int fail_run(struct order *o, const struct run_outcome *out, struct err *
     return finish_failed(o, out->reason, out->problem, "failed", e);
 }
 
+struct next { struct order *o; const char *reason, *state; };
+
+static int next_body(struct db_conn *c, void *arg, struct err *e)
+{
+    struct next *n = arg;
+    return approval_next(c, n->o, n->reason, &n->state, e);
+}
+
 static int step_planning(struct order *o, struct err *e)
 {
     struct run_outcome out = {0};
@@ -129,13 +138,31 @@ static int step_planning(struct order *o, struct err *e)
     json_decref(out.masked_plan);
     if (r)
         return r;
-    if (o->plan_only) {
-        bool denied = a.outcome == GATE_DENY;
-        return denied ? fail_denied(o, "plan", a.reason, e) : go(o, "ready", a.outcome == GATE_APPROVE ? arena_printf(o->job->arena, "planned only; an order would wait for approval: %s", a.reason) : "planned only; nothing was applied", e);
-    }
     if (a.outcome == GATE_DENY)
         return fail_denied(o, "plan", a.reason, e);
-    return go(o, a.outcome == GATE_APPROVE ? "awaiting_approval" : "applying", a.reason, e);
+    if (o->plan_only)
+        return go(o, "ready", a.demands ? arena_printf(o->job->arena, "planned only; an order would wait for approval: %s", a.demands) : "planned only; nothing was applied", e);
+    struct next n = {.o = o, .reason = a.reason};
+    r = road_tx(o, next_body, &n, e);
+    if (!r)
+        o->state = n.state;
+    return r;
+}
+
+/* The golden path moved on and the order does not fit it any more. Nothing was applied. */
+static int fail_moved(struct order *o, struct err *e)
+{
+    BUF_AUTO words = BUF_INIT;
+    BUF_AUTO problem = BUF_INIT;
+    buf_str(&words, e->msg);
+    for (unsigned i = 0; i < e->n_fields; i++)
+        buf_printf(&words, "; %s %s", e->fields[i].pointer, e->fields[i].detail);
+    buf_str(&words, ". Order anew");
+    buf_char(&problem, '{');
+    buf_json_kv(&problem, "type", "template-moved");
+    buf_json_kv(&problem, "detail", words.data);
+    buf_char(&problem, '}');
+    return finish_failed(o, words.data, problem.data, "destroyed", e);
 }
 
 static int step_applying(struct order *o, struct err *e)
@@ -143,12 +170,21 @@ static int step_applying(struct order *o, struct err *e)
     int current = run_plan_is_current(o, e);
     if (current < 0)
         return current;
+    const char *why = "state or template moved since the plan was made: it is made anew";
+    if (current)
+        current = approval_fits(o, &why, e);
+    if (current == ERR_INVALID)
+        return fail_moved(o, e);
+    if (current < 0)
+        return current;
     if (!current)
-        return go(o, "planning", "state or template moved since the plan was made: it is made anew", e);
+        return go(o, "planning", why, e);
     struct run_outcome out = {0};
     int r = run_apply(o, &out, e);
     if (r)
         return r;
+    if (out.end == RUN_STALE)
+        return go(o, "planning", "the engine or a provider is another than the plan was made with: it is made anew", e);
     return out.end == RUN_FAILED ? fail_run(o, &out, e) : go(o, "monitoring", "", e);
 }
 

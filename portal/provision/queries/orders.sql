@@ -26,11 +26,9 @@ where id = $1 and state = $2
 select o.id, o.kind, o.service_id, o.name, o.template, o.template_version, o.environment, o.team, o.actor_name, o.person, o.person_name, o.cost_centre,
     o.parameters, o.plan_only, o.state, o.sealed_values, o.prior_state from orders o where o.id = $1
 -- name: order_set_plan
-update orders set plan = $2::jsonb, version = version + 1 where id = $1
+update orders set plan = $2::jsonb, plan_digest = $3, version = version + 1 where id = $1
 -- name: order_set_values
 update orders set sealed_values = $2 where id = $1
--- name: approval_insert
-insert into order_approval (order_id, decision, actor_name, person, person_name, comment) values ($1, $2, $3, $4, $5, $6)
 -- name: team_cost_centre
 select coalesce(cost_centre, '') from team where name = $1
 -- name: gate_record
