@@ -37,6 +37,7 @@ int http_status_of(const struct err *e)
 /* By slug, sorted: also of the domains above, so that one place has them all. docs/api.md lists them; a test holds both against the source. */
 static const struct { const char *slug, *title; } titles[] = {
     {"address", "The address is not taken"},
+    {"approval-expired", "The time to approve has ended"},
     {"audit-broken", "The audit log is broken"},
     {"bad-cursor", "The cursor is not one of this list"},
     {"body-missing", "A body is needed"},
@@ -45,6 +46,7 @@ static const struct { const char *slug, *title; } titles[] = {
     {"conflict", "It is in another state"},
     {"csrf", "The CSRF token is missing or wrong"},
     {"cut-off", "The body is incomplete"},
+    {"decided", "It was decided already"},
     {"expectation", "The expectation cannot be met"},
     {"fenced", "Somebody else has it now"},
     {"framing", "The request is malformed"},
@@ -66,6 +68,7 @@ static const struct { const char *slug, *title; } titles[] = {
     {"not-signed-in", "Sign-in is needed"},
     {"other-origin", "The request came from another site"},
     {"own-order", "Nobody decides about their own order"},
+    {"plan-changed", "The plan was made anew"},
     {"precondition-failed", "It has changed meanwhile"},
     {"precondition-required", "A precondition is missing"},
     {"role-held", "The role is held already"},

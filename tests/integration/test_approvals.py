@@ -17,7 +17,7 @@ def desk(soma):
     soma.must(201, "POST", "/api/v1/teams", {"name": "desk", "title": "Desk", "cost_centre": "cc-9"})
     soma.must(201, "POST", "/api/v1/teams", {"name": "risk", "title": "Risk"})
     for name, *roles in (("olga", "developer@desk", "approver@desk"), ("anton", "approver@desk"), ("berta", "approver@desk"), ("carl", "viewer@desk"),
-                         ("rita", "approver@risk"), ("zoe",)):
+                         ("rita", "approver@risk"), ("zoe", "viewer@risk")):
         soma.person(name, *roles)
     target = {"settings": {"postgres_host": "127.0.0.1", "postgres_port": str(soma.workloads.port)},
               "credentials": {"PGUSER": "soma_provisioner", "PGPASSWORD": soma.secrets["provisioner"]}, "require_approval": True}
