@@ -76,6 +76,9 @@ void auth_forget(void);
  * The cursor is signed for the route's operation: cursor_open(http_query(r, "cursor"), "<operationId>", ...). */
 int auth_reply_page(struct http_req *r, const struct db_result *rows, int64_t limit, struct err *e);
 
+/* Whether mail can be sent to it as it stands: local part without quotes, a domain of letters, digits and hyphens; at most 254 characters, no control characters. */
+bool auth_email_valid(const char *s);
+
 /* For live streams: whether the session or token that opened it still stands and may still read `team` (NULL: all that it could read at the start). Checked against the
  * database every two seconds at most; while the database is away the last answer holds. For one thread at a time; may block for a moment. */
 struct auth_watch;

@@ -61,6 +61,7 @@ int session_check_origin(const struct http_req *r, struct err *e);
 int people_list(struct http_req *r, struct err *e);
 int people_show(struct http_req *r, struct err *e);
 int people_create(struct http_req *r, struct err *e);
+int people_update(struct http_req *r, struct err *e);
 int people_disable(struct http_req *r, struct err *e);
 int people_enable(struct http_req *r, struct err *e);
 int people_password(struct http_req *r, struct err *e);

@@ -96,10 +96,43 @@ static int choose_password(struct person *p, struct err *e)
     return password_hash(given ? given : p->made, p->phc, e);
 }
 
+static bool domain_is_valid(const char *s)
+{
+    size_t label = 0;
+    if (strlen(s) > 253)
+        return false;
+    for (; *s; s++) {
+        bool alnum = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9');
+        if (*s == '.' ? label == 0 || s[-1] == '-' : !alnum && (*s != '-' || label == 0))
+            return false;
+        label = *s == '.' ? 0 : label + 1;
+        if (label > 63)
+            return false;
+    }
+    return label > 0 && s[-1] != '-';
+}
+
+bool auth_email_valid(const char *s)
+{
+    static const char atext[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+/=?^_`{|}~-.";
+    size_t local = strspn(s, atext);
+    return local > 0 && s[0] != '.' && s[local] == '@' && s[local - 1] != '.' && (!strstr(s, "..") || strstr(s, "..") > s + local) &&
+           strlen(s) <= 254 && domain_is_valid(s + local + 1);
+}
+
+static int check_email(const char *email, struct err *e)
+{
+    if (!email || auth_email_valid(email))
+        return 0;
+    return err_field(e, "/email", "is not an address that mail can be sent to, such as ada@example.com");
+}
+
 int people_create(struct http_req *r, struct err *e)
 {
     struct person p = {.w = {.r = r, .action = "person.create", .status = 201}, .name = body_text(r, "name")};
     int x = check_name(p.name, "/name", e);
+    if (!x)
+        x = check_email(body_text(r, "email"), e);
     if (!x)
         x = choose_password(&p, e);
     if (x)
@@ -179,6 +212,27 @@ static struct person person_of(struct http_req *r, const char *action)
 {
     const char *name = http_param(r, "name");
     return (struct person){.w = {.r = r, .action = action, .status = 200, .subject = arena_printf(r->arena, "account:%.80s", name)}, .name = name};
+}
+
+static int update_tx(struct db_conn *c, void *arg, struct err *e)
+{
+    struct person *p = arg;
+    const struct http_req *r = p->w.r;
+    char id[ID_LEN + 1];
+    int x = lock_person(c, p, id, e);
+    if (!x)
+        x = db_run(c, Q_PERSON_UPDATE, NULL, e, db_text(id), db_flag(json_object_get(r->json, "title") != NULL), db_text(body_text(r, "title")),
+                   db_flag(json_object_get(r->json, "email") != NULL), db_text(body_text(r, "email")));
+    return x ? x : finish(c, p, false, e);
+}
+
+int people_update(struct http_req *r, struct err *e)
+{
+    struct person p = person_of(r, "person.update");
+    int x = !r->who->service_account && !strcmp(p.name, r->who->name) ? 0 : auth_require(r->who, ROLE_ADMIN, NULL, e);
+    if (!x)
+        x = check_email(body_text(r, "email"), e);
+    return x ? x : write_run(&p.w, update_tx, false, e);
 }
 
 int people_disable(struct http_req *r, struct err *e)

@@ -10,6 +10,7 @@ const struct http_route auth_routes[] = {
     {"GET", "/api/v1/people", "listPeople", "platform-admin", people_list, 0, 0},
     {"POST", "/api/v1/people", "createPerson", "platform-admin", people_create, SECRET, 16384},
     {"GET", "/api/v1/people/{name}", "getPerson", "signed-in", people_show, 0, 0},
+    {"PATCH", "/api/v1/people/{name}", "updatePerson", "signed-in", people_update, HTTP_IDEMPOTENT, 16384},
     {"POST", "/api/v1/people/{name}/disable", "disablePerson", "platform-admin", people_disable, HTTP_IDEMPOTENT, 4096},
     {"POST", "/api/v1/people/{name}/enable", "enablePerson", "platform-admin", people_enable, HTTP_IDEMPOTENT, 4096},
     {"POST", "/api/v1/people/{name}/password", "resetPassword", "platform-admin", people_password, SECRET, 4096},

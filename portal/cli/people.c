@@ -74,6 +74,30 @@ static int run_create(struct cli *c, struct err *e)
     return code;
 }
 
+static const struct flag update_flags[] = {
+    {"title", 0, FLAG_TEXT, "TITLE", NULL, false, "the name that people read; empty: none"},
+    {"email", 0, FLAG_TEXT, "ADDRESS", NULL, false, "where mail reaches them; empty: none"},
+    FLAG_END,
+};
+
+static int run_update(struct cli *c, struct err *e)
+{
+    JSON_AUTO body = json_object();
+    JSON_AUTO person = NULL;
+    static const char *const flags[] = {"title", "email"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *text = args_text(&c->args, flags[i]);
+        if (text && json_object_set_new(body, flags[i], *text ? json_string(text) : json_null()))
+            return err_set(e, ERR_INVALID, "--%s is no UTF-8", flags[i]);
+    }
+    if (!json_object_size(body))
+        return err_set(e, ERR_INVALID, "nothing to change was given; `soma people update --help` lists what can be");
+    int code = cli_send(c, "PATCH", client_path(c->arena, "/api/v1/people/{}", args_word(&c->args, 0)), body, "", &person, e);
+    if (!code)
+        output_document(&c->out, fields, person);
+    return code;
+}
+
 static const struct flag password_flags[] = {PASSWORD_FLAGS, FLAG_END};
 
 static int run_password(struct cli *c, struct err *e)
@@ -111,6 +135,7 @@ const struct command people_commands[] = {
     {"people list", "", (const struct flag[]){FLAG_LIMIT, FLAG_END}, run_list, 0, 0, NULL, "all people", NULL},
     {"people show", "PERSON", NULL, run_show, 1, 1, "people", "one person and their roles", NULL},
     {"people create", "NAME", create_flags, run_create, 1, 1, NULL, "make an account", "Roles are given with `soma roles bind`.\n"},
+    {"people update", "PERSON", update_flags, run_update, 1, 1, "people", "change title or e-mail address, also your own", NULL},
     {"people disable", "PERSON", NULL, run_disable, 1, 1, "people", "shut somebody out; their sessions end, their tokens are revoked", NULL},
     {"people enable", "PERSON", NULL, run_enable, 1, 1, "people", "let somebody in again", NULL},
     {"people password", "PERSON", password_flags, run_password, 1, 1, "people", "give somebody a new password",

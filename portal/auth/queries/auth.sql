@@ -67,6 +67,9 @@ select soma.auth_account_json(a), a.name from soma.account a where a.kind = 'per
 -- name: person_insert
 insert into soma.account (id, kind, name, title, email, password) values ($1::uuid, 'person', $2, $3, $4, $5)
 
+-- name: person_update
+update soma.account set title = case when $2::boolean then $3 else title end, email = case when $4::boolean then $5 else email end where id = $1::uuid
+
 -- name: account_disable
 update soma.account set disabled_at = coalesce(disabled_at, now()) where id = $1::uuid
 
