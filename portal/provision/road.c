@@ -353,6 +353,26 @@ static bool was_moved(struct job *j, const struct order *o)
            (db_rows(row) == 0 || strcmp(db_str(row, 0, 2), o->state) != 0);
 }
 
+static int retry_body(struct db_conn *c, void *arg, struct err *e)
+{
+    struct warn *w = arg;
+    BUF_AUTO data = BUF_INIT;
+    buf_char(&data, '{');
+    buf_json_kv(&data, "step", w->o->state);
+    buf_json_kv(&data, "message", w->text);
+    buf_char(&data, '}');
+    int r = db_run(c, Q_ORDER_SET_REASON, NULL, e, db_text(w->o->id), db_text(w->text));
+    return r ? r : order_event(c, w->o->id, w->o->team, "order.warning", data.data, e);
+}
+
+/* Whoever looks at an order that stands still reads why. Best effort: the database itself may be what is away. */
+static void tell_retry(struct order *o, const struct err *why)
+{
+    struct warn w = {o, arena_printf(o->job->arena, "%s; it is tried again", why->msg)};
+    if (o->id && o->state && why->code != ERR_FENCED && why->code != ERR_CANCELED && *why->msg)
+        road_tx(o, retry_body, &w, NULL);
+}
+
 int road_run(struct job *j, struct err *e)
 {
     struct order o = {0};
@@ -364,10 +384,13 @@ int road_run(struct job *j, struct err *e)
     db_givep(&c);
     if (!r)
         r = walk(&o, e);
+    bool done = !r || (r == ERR_CONFLICT && was_moved(j, &o));
+    if (!done && r != ERR_NOT_FOUND)
+        tell_retry(&o, e);
     json_decref(o.parameters);
     templates_version_done(&o.version);
     log_context(NULL, NULL);
-    if (!r || (r == ERR_CONFLICT && was_moved(j, &o)))
+    if (done)
         return JOBS_DONE;
     return r == ERR_NOT_FOUND ? JOBS_DEAD : JOBS_RETRY;
 }

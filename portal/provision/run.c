@@ -2,9 +2,11 @@
  *
  * The complication: an apply may have been cut off. Then the last state and the journal say what is left; it is planned anew with imports for what was in flight, and
  * applied only where it does no more than the plan that was approved. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "portal/core/clock.h"
 #include "portal/core/fs.h"
@@ -14,6 +16,8 @@
 #include "portal/provision/run_private.h"
 #include "portal/secrets/secrets.h"
 #include "provision_queries.h"
+
+#define RUN_ROOM_MIB 16
 
 /* ---- what the run needs, read at once ---- */
 
@@ -324,7 +328,7 @@ static int end_body(struct db_conn *c, void *arg, struct err *e)
 /* Records that no process of the run is left. Needs no lease: it is a fact. When it cannot be written now, the folder stays and the sweep writes it. */
 static bool record_end(struct run_setup *s, const char *run, const struct tf_result *result)
 {
-    struct end_write w = {s, run, result->ok ? "ok" : result->stopped || result->journal_len ? "stopped" : "failed", result};
+    struct end_write w = {s, run, result->ok ? "ok" : result->stopped || result->unsaved || result->exit_status > 128 ? "stopped" : "failed", result};
     struct err e = ERR_INIT;
     for (int i = 0; i < 20; i++) {
         if (!db_tx(s->order->job->db, end_body, &w, &e))
@@ -342,6 +346,16 @@ static int export_template(struct run_setup *s, struct tf_dir *d, const char **r
     return r ? r : templates_export(c, s->order->template_version, tf_dir_modules(d), s->arena, ret_workdir, e);
 }
 
+/* A run that begins on a full disk fails in its middle, where it hurts. */
+static int check_room(const char *dir, struct err *e)
+{
+    struct statvfs fs;
+    if (fs_mkdirs(dir, 0700, e) || statvfs(dir, &fs))
+        return e && e->code ? e->code : err_errno(e, ERR_IO, errno, "cannot look at the folder of runs %s", dir);
+    uint64_t mib = (uint64_t)fs.f_bavail * fs.f_frsize >> 20;
+    return mib >= RUN_ROOM_MIB ? 0 : err_set(e, ERR_IO, "the disk of %s has %llu MiB left, and a run is not begun below %d: make room on the node", dir, (unsigned long long)mib, RUN_ROOM_MIB);
+}
+
 int run_engine(struct run_setup *s, enum tf_phase phase, const struct run_input *in, struct tf_result *result, struct err *e)
 {
     const struct provision_options *p = provision_get();
@@ -349,7 +363,9 @@ int run_engine(struct run_setup *s, enum tf_phase phase, const struct run_input 
     struct running u = {.s = s, .phase = phase == TF_APPLY ? "apply" : phase == TF_PLAN ? "plan" : "plan-destroy"};
     u.run = arena_printf(s->arena, "%.12s-%lld-%d", s->order->id + 24, (long long)s->order->job->fence, ++s->order->runs);
     const char *workdir = NULL;
-    int r = tf_dir_new(p->runs_dir, u.run, &d, e);
+    int r = check_room(p->runs_dir, e);
+    if (!r)
+        r = tf_dir_new(p->runs_dir, u.run, &d, e);
     if (r)
         return r;
     if ((r = export_template(s, d, &workdir, e))) {
@@ -366,6 +382,8 @@ int run_engine(struct run_setup *s, enum tf_phase phase, const struct run_input 
     tf_dir_free(d, recorded);
     if (!r && !result->ok && result->exit_status == 128 + SIGKILL) /* by the kernel that wanted memory, say; not by us */
         r = err_set(e, ERR_UNAVAILABLE, "the engine was killed in mid-%s", u.phase);
+    if (!r && result->unsaved)
+        r = err_set(e, ERR_UNAVAILABLE, "the engine could not write its state into %s (is the disk full?); its journal tells what it made, and the apply goes on from there", p->runs_dir);
     return r;
 }
 

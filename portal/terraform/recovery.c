@@ -164,6 +164,18 @@ static void conclude(struct arena *a, const struct flight *f, const json_t *plan
     }
 }
 
+bool tf_recovery_behind(const char *journal, size_t journal_len, const void *state, size_t state_len)
+{
+    ARENA_AUTO a = arena_new();
+    struct flights f = {.a = a};
+    TF_JSON_AUTO last = state ? tf_json_load(state, state_len, NULL) : NULL;
+    read_journal(&f, journal, journal_len);
+    for (size_t i = 0; i < f.n; i++)
+        if (f.list[i].how == COMPLETE && !tf_state_has(last, f.list[i].address))
+            return true;
+    return false;
+}
+
 int tf_recovery_imports(struct arena *a, const char *journal, size_t journal_len, const void *state, size_t state_len, const char *plan_json,
                         size_t plan_json_len, struct tf_recovery **ret, size_t *ret_n, struct err *e)
 {

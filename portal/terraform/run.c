@@ -314,7 +314,10 @@ static void collect_journal(struct run *r)
 {
     BUF_AUTO b = BUF_INIT;
     bool cut = r->r->stopped || r->r->exit_status > 128;
-    if (r->s->phase != TF_APPLY || !cut || fs_read(arena_printf(r->a, "%s/" TF_JOURNAL, tf_dir_path(r->d)), TF_JOURNAL_MAX, &b, NULL) || !b.len)
+    if (r->s->phase != TF_APPLY || r->r->ok || fs_read(arena_printf(r->a, "%s/" TF_JOURNAL, tf_dir_path(r->d)), TF_JOURNAL_MAX, &b, NULL) || !b.len)
+        return;
+    r->r->unsaved = !cut && tf_recovery_behind(b.data, b.len, r->r->state, r->r->state_len);
+    if (!cut && !r->r->unsaved)
         return;
     r->r->journal = arena_strndup(r->a, b.data, b.len);
     r->r->journal_len = b.len;
@@ -642,6 +645,8 @@ static int engine_journal(struct run *r, const char *const *args)
     r->journal = open(path, O_RDONLY | O_CLOEXEC);
     if (out < 0 || r->journal < 0)
         return err_errno(r->e, ERR_IO, errno, "cannot make %s", path);
+    if (fallocate(out, FALLOC_FL_KEEP_SIZE, 0, TF_JOURNAL_ROOM) && errno == ENOSPC)
+        return err_errno(r->e, ERR_IO, ENOSPC, "there is no room for the engine's journal %s", path);
     return engine(r, args, out);
 }
 

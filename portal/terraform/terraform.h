@@ -123,7 +123,8 @@ struct tf_result {
     int64_t serial;              /* of `state`; -1 when none */
     const char *lineage;
     struct tf_output *outputs; size_t n_outputs;   /* of `state` */
-    const char *journal; size_t journal_len; /* of an apply that was cut off: the engine's -json lines, for tf_recovery_imports(). In clear */
+    bool unsaved;                /* the apply failed and made what its state does not tell of: the engine could not write it (a full disk, say) */
+    const char *journal; size_t journal_len; /* of an apply that was cut off, or is `unsaved`: the engine's -json lines, for tf_recovery_imports(). In clear */
     struct tf_diagnostic *diagnostics; size_t n_diagnostics; /* masked; at most 100 */
     const char **failed_imports; size_t n_failed_imports;    /* addresses whose import block failed the plan: nothing is there; plan again without */
     int64_t took_ms;

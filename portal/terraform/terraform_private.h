@@ -27,6 +27,8 @@ int tf_state_collect(struct arena *a, const char *folder, const char *workdir, c
                      int64_t *ret_serial, const char **ret_lineage);
 /* 1 when the state has an instance of that address ("module.m.aws_x.y[0]"). */
 bool tf_state_has(const json_t *state, const char *address);
+/* Whether the journal tells of something created that is not in the state. */
+bool tf_recovery_behind(const char *journal, size_t journal_len, const void *state, size_t state_len);
 
 /* ---- dir.c ---- */
 int tf_dir_lock_fd(const struct tf_dir *d);
@@ -38,6 +40,7 @@ void tf_dir_reap(const char *run);
 #define TF_JOURNAL "journal.jsonl"
 #define TF_ENDED "leash.ended"
 #define TF_LOCK "leash.lock"
+#define TF_JOURNAL_ROOM (1 << 20) /* kept free for the journal: it is what tells when a full disk takes the state */
 #define TF_STATE_COPY "state.copy" /* the last complete state that the worker saw: the engine may be cut off while it rewrites its own */
 #define TF_GENERATED "soma_generated.tf"
 

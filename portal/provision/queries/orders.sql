@@ -22,6 +22,8 @@ insert into order_step (order_id, seq, state, actor, reason) values ($1, coalesc
 update orders set state = $3, reason = $4, problem = coalesce($5::jsonb, problem), version = version + 1,
     finished_at = case when $3 in ('ready', 'failed', 'canceled') then clock_timestamp() else finished_at end
 where id = $1 and state = $2
+-- name: order_set_reason
+update orders set reason = $2, version = version + 1 where id = $1 and finished_at is null
 -- name: order_load
 select o.id, o.kind, o.service_id, o.name, o.template, o.template_version, o.environment, o.team, o.actor_name, o.person, o.person_name, o.cost_centre,
     o.parameters, o.plan_only, o.state, o.sealed_values, o.prior_state from orders o where o.id = $1
