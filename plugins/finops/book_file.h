@@ -11,6 +11,7 @@ struct book_file;
 
 struct book_row {
     const char *provider, *service, *region, *sku, *term, *valid_from, *valid_to; // the last two may be ""
+    const char *file;
     struct price price;
 };
 
@@ -24,6 +25,10 @@ bool book_file_load(struct book_file *book, const char *path, char why[DOC_WHY])
 // Every *.csv and *.csv.gz of a folder.
 bool book_file_load_folder(struct book_file *book, const char *folder, char why[DOC_WHY]);
 
+// Of all that was read, in its order: 16 hexadecimal digits.
+const char *book_file_digest(const struct book_file *book);
+// The date in the head of the file of that name.
+const char *book_file_date(const struct book_file *book, const char *name);
 size_t book_file_count(const struct book_file *book);
 const struct book_row *book_file_row(const struct book_file *book, size_t i);
 

@@ -22,17 +22,18 @@ void rule_aws_elb(struct rule_context *c)
     add(c, "elb", "Data processed", "classic/gb", rule_usage(c, "monthly_data_processed_gb"), "monthly_data_processed_gb");
 }
 
-// Capacity units an hour: the dimension that needs most. aws.amazon.com/elasticloadbalancing/pricing. New connections are a number for an hour, active ones at any minute.
+// Capacity units in a month's hours: the dimension that needs most. aws.amazon.com/elasticloadbalancing/pricing. A unit moves 1 GB an hour, so a month's gigabytes are
+// its units as they are. New connections are a number for an hour, active ones at any minute.
 static struct dec capacity_units(const struct rule_context *c, bool application)
 {
-    struct dec units = dec_div(rule_usage(c, "processed_bytes_gb"), dec_int(730)); // 1 GB an hour is one unit
-    struct dec fresh = dec_div(rule_usage_or(c, "new_connections", 0), dec_int((application ? 25 : 800) * 3600LL));
-    struct dec active = dec_div(rule_usage_or(c, "active_connections", 0), dec_int(application ? 3000 : 100000));
-    struct dec rules = application ? dec_div(rule_usage_or(c, "rule_evaluations", 0), dec_int(1000)) : dec_int(0);
-    bool told = !dec_is_none(rule_usage(c, "new_connections")) || !dec_is_none(rule_usage(c, "active_connections"));
-    if (dec_is_none(units) && told)
-        units = dec_int(0);
-    return dec_max(dec_max(units, fresh), dec_max(active, rules));
+    struct dec moved = rule_usage(c, "processed_bytes_gb"), fresh = rule_usage(c, "new_connections"), active = rule_usage(c, "active_connections");
+    bool told = !dec_is_none(moved) || !dec_is_none(fresh) || !dec_is_none(active);
+    struct dec units = rule_usage_or(c, "processed_bytes_gb", 0);
+    units = dec_max(units, dec_div(rule_hours(rule_usage_or(c, "new_connections", 0)), dec_int((application ? 25 : 800) * 3600LL)));
+    units = dec_max(units, dec_div(rule_hours(rule_usage_or(c, "active_connections", 0)), dec_int(application ? 3000 : 100000)));
+    if (application)
+        units = dec_max(units, dec_div(rule_hours(rule_usage_or(c, "rule_evaluations", 0)), dec_int(1000)));
+    return told ? units : dec_none();
 }
 
 void rule_aws_lb(struct rule_context *c)
@@ -42,7 +43,7 @@ void rule_aws_lb(struct rule_context *c)
     const char *kind = application ? "alb" : network ? "nlb" : "gwlb";
     const char *name = application ? "Application load balancer" : network ? "Network load balancer" : "Gateway load balancer";
     add(c, "elb", name, rule_format(c, "%s/hours", kind), dec_int(730), NULL);
-    add(c, "elb", "Capacity units", rule_format(c, "%s/capacity-units", kind), rule_hours(capacity_units(c, application)),
+    add(c, "elb", "Capacity units", rule_format(c, "%s/capacity-units", kind), capacity_units(c, application),
         "processed_bytes_gb, new_connections and active_connections");
 }
 
