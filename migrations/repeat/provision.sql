@@ -104,7 +104,7 @@ create or replace function order_detail_json(o orders) returns jsonb language sq
 $$;
 
 create or replace function service_json(s service) returns jsonb language sql stable as $$
-    select jsonb_build_object('id', s.id, 'name', s.name, 'state', s.state, 'reason', s.reason, 'warning', s.warning, 'template', s.template,
+    select jsonb_build_object('id', s.id, 'name', s.name, 'state', s.state, 'reason', s.reason, 'warning', s.warning, 'possibly_left', s.possibly_left, 'template', s.template,
         'template_version', s.template_version, 'environment', s.environment, 'team', s.team, 'owner', s.owner, 'cost_centre', s.cost_centre,
         'parameters', s.parameters, 'tags', s.tags, 'resources', s.resources, 'order', s.current_order,
         'created_at', rfc3339(s.created_at), 'ready_at', rfc3339(s.ready_at), 'destroyed_at', rfc3339(s.destroyed_at))

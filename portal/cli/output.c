@@ -97,7 +97,7 @@ static void cell_json(struct buf *out, const json_t *value)
 
 void output_cell(struct buf *out, const json_t *value, enum column_kind kind)
 {
-    if (!value || json_is_null(value))
+    if (!value || json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0))
         return;
     if (kind == COLUMN_JSON)
         cell_json(out, value);

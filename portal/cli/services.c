@@ -17,6 +17,7 @@ static const struct column service_fields[] = {
     {"State", "state", COLUMN_STATE},
     {"Reason", "reason", COLUMN_TEXT},
     {"Warning", "warning", COLUMN_TEXT},
+    {"Possibly left", "possibly_left", COLUMN_JSON},
     {"Template", "template", COLUMN_TEXT},
     {"Version", "template_version", COLUMN_TEXT},
     {"Environment", "environment", COLUMN_TEXT},

@@ -6,6 +6,9 @@
 #include "portal/secrets/secrets.h"
 #include "provision_queries.h"
 
+#define REST_TRIES 6
+#define PROVIDER_TRIES 3 /* applies whose provider died: after that it is the provider's own fault */
+
 /* The plan that was approved, opened. */
 struct saved { const void *plan, *json; size_t plan_len, json_len; int64_t serial; bool has_changes; const char *engine, *engine_version, *providers; };
 
@@ -28,33 +31,18 @@ static int load_saved(struct order *o, struct saved *ret, struct err *e)
     return r ? r : run_open_sealed(row, 1, "saved_plan", o->id, ret->serial, a, &ret->json, &ret->json_len, e);
 }
 
-/* Whether an apply of this order was begun before; the journals of those that were cut off. */
-static int load_journal(struct order *o, bool *ret_begun, const void **ret, size_t *ret_len, struct err *e)
+/* How many applies of this order were begun before, and how many of them were cut off under a living worker. */
+static int count_applies(struct order *o, int *ret_begun, int *ret_stopped, struct err *e)
 {
     DB_CONN_AUTO c = NULL;
     DB_RESULT_AUTO rows = NULL;
-    BUF_AUTO all = BUF_INIT;
     int r = db_take(o->job->db, &c, e);
     if (!r)
         r = db_run(c, Q_RUN_APPLIES, &rows, e, db_text(o->id));
-    *ret_begun = !r && db_rows(rows) > 0;
     for (int i = 0; !r && i < db_rows(rows); i++) {
-        if (db_is_null(rows, i, 1))
-            continue;
-        size_t len;
-        const void *sealed = db_blob(rows, i, 1, o->job->arena, &len);
-        BUF_AUTO plain = BUF_INIT;
-        if (!(r = secrets_open("run", db_str(rows, i, 0), 0, sealed, len, &plain, e))) {
-            buf_add(&all, plain.data, plain.len);
-            buf_char(&all, '\n'); /* the last line may be half a line */
-        }
-        buf_wipe(&plain);
+        ++*ret_begun;
+        *ret_stopped += !db_is_null(rows, i, 0) && !strcmp(db_str(rows, i, 0), "stopped");
     }
-    if (!r && all.len) {
-        *ret = arena_memdup(o->job->arena, all.data, all.len);
-        *ret_len = all.len;
-    }
-    buf_wipe(&all);
     return r;
 }
 
@@ -123,56 +111,18 @@ static const char *beyond_approval(const struct tf_plan *approved, const struct 
     return NULL;
 }
 
-static size_t drop_failed(struct tf_import *imports, size_t n, const struct tf_result *result)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool failed = false;
-        for (size_t k = 0; k < result->n_failed_imports; k++)
-            failed |= !strcmp(imports[i].address, result->failed_imports[k]);
-        if (!failed)
-            imports[kept++] = imports[i];
-    }
-    return kept;
-}
-
-static int wanted_imports(struct run_setup *s, const struct saved *saved, const void *journal, size_t journal_len, struct tf_import **ret, size_t *ret_n, struct err *e)
-{
-    struct tf_recovery *found = NULL;
-    size_t n = 0;
-    int r = tf_recovery_imports(s->arena, journal, journal_len, s->state, s->state_len, saved->json, saved->json_len, &found, &n, e);
-    if (r)
-        return r;
-    *ret = arena_alloc(s->arena, sizeof **ret * (n + 1));
-    for (size_t i = 0; i < n; i++)
-        if (found[i].kind == TF_RECOVERY_IMPORT)
-            (*ret)[(*ret_n)++] = (struct tf_import){found[i].address, found[i].id};
-        else
-            log_warn("what was in flight when an apply was cut off cannot be looked for", LOG_S("address", found[i].address), LOG_S("why", found[i].why));
-    return 0;
-}
-
 /* Plans what is left; 0 with result->ok, or the outcome is filled. */
-static int plan_rest(struct run_setup *s, const struct saved *saved, const void *journal, size_t journal_len, struct tf_result *result, struct run_outcome *ret, struct err *e)
+static int plan_rest(struct run_setup *s, const struct saved *saved, struct run_found *found, struct tf_result *result, struct run_outcome *ret, struct err *e)
 {
     struct order *o = s->order;
-    struct tf_import *imports = NULL;
-    size_t n = 0;
-    int r = o->destroy || !journal ? 0 : wanted_imports(s, saved, journal, journal_len, &imports, &n, e);
-    while (!r) {
-        *result = (struct tf_result){0};
-        r = run_engine(s, o->destroy ? TF_PLAN_DESTROY : TF_PLAN, &(struct run_input){.imports = imports, .n_imports = n}, result, e);
-        size_t kept = r || result->ok ? n : drop_failed(imports, n, result);
-        if (r || result->ok || kept == n)
-            break;
-        n = kept; /* what was in flight never came to be */
-    }
+    int r = o->destroy ? 0 : run_reconcile(s, found, ret, e);
+    if (r || ret->end == RUN_FAILED)
+        return r;
+    r = run_engine(s, o->destroy ? TF_PLAN_DESTROY : TF_PLAN, &(struct run_input){0}, result, e);
     if (r && run_error_is_ours(r))
         return r;
-    if (r || !result->ok) {
-        run_fail(s, "plan of what an interrupted apply left", result, e, ret);
-        return 0;
-    }
+    if (r || !result->ok)
+        return run_fail_or_again(s, "plan of what an interrupted apply left", result, REST_TRIES, ret, e);
     struct tf_plan approved;
     if ((r = tf_plan_read(s->arena, saved->json, saved->json_len, s->secrets, &approved, e)))
         return r;
@@ -188,7 +138,7 @@ static int plan_rest(struct run_setup *s, const struct saved *saved, const void 
 
 /* ---- what is kept after an apply ---- */
 
-struct keep { struct run_setup *s; const struct tf_result *result; int64_t resources; };
+struct keep { struct run_setup *s; const struct tf_result *result; int64_t resources; struct run_found *found; };
 
 static int split_outputs(const struct keep *k, json_t *shown, json_t *secret, struct err *e)
 {
@@ -233,6 +183,8 @@ static int outputs_body(struct db_conn *c, void *arg, struct err *e)
         r = db_run(c, Q_SERVICE_SET_OUTPUTS, NULL, e, db_text(id), db_text(text.data), db_bytes(sealed.data, sealed.len), db_int(db_i64(row, 0, 0)), db_int(k->resources));
     if (!r)
         r = service_changed(c, k->s->order->name, k->s->order->team, "outputs", e);
+    if (!r)
+        r = run_settle(c, k->s->order, k->found, e);
     buf_wipe(&plain);
     json_decref(shown);
     json_decref(secret);
@@ -262,12 +214,11 @@ static int apply_with(struct run_setup *s, struct run_outcome *ret, struct err *
 {
     struct order *o = s->order;
     struct saved saved = {0};
-    const void *journal = NULL;
-    size_t journal_len = 0;
-    bool begun = false;
+    struct run_found found = {0};
+    int begun = 0, stopped = 0;
     int r = load_saved(o, &saved, e);
     if (!r)
-        r = load_journal(o, &begun, &journal, &journal_len, e);
+        r = count_applies(o, &begun, &stopped, e);
     if (r)
         return r;
     struct tf_result rest = {0}, result = {0};
@@ -277,20 +228,28 @@ static int apply_with(struct run_setup *s, struct run_outcome *ret, struct err *
         return 0;
     }
     if (begun) {
-        if ((r = plan_rest(s, &saved, journal, journal_len, &rest, ret, e)) || ret->end == RUN_FAILED)
+        if ((r = plan_rest(s, &saved, &found, &rest, ret, e)) || ret->end == RUN_FAILED)
             return r;
         in = (struct run_input){.plan = rest.plan, .plan_len = rest.plan_len};
     }
     if (o->destroy && (r = run_end_sessions(s, saved.json, saved.json_len, e)))
         return r;
     r = run_engine(s, TF_APPLY, &in, &result, e);
-    if (r && run_error_is_ours(r))
+    if (result.state) {
+        s->state = result.state;
+        s->state_len = result.state_len;
+    }
+    bool died = r == ERR_UNAVAILABLE && result.stopped == TF_STOPPED_PROVIDER;
+    if (died && stopped + 1 < PROVIDER_TRIES)
+        return run_again(arena_strdup(s->arena, e->msg), stopped + 1, PROVIDER_TRIES, e);
+    if (r && !died && run_error_is_ours(r))
         return r;
-    struct keep k = {s, &result, run_count_resources(result.state ? result.state : s->state, result.state ? result.state_len : s->state_len)};
+    struct keep k = {s, &result, run_count_resources(s->state, s->state_len), &found};
     if (r || !result.ok) {
         run_fail(s, "apply", &result, e, ret);
         return road_tx(o, resources_body, &k, e);
     }
+    run_drop_named(s, &found);
     ret->end = RUN_OK;
     return road_tx(o, o->destroy ? resources_body : outputs_body, &k, e);
 }
@@ -308,6 +267,8 @@ int run_apply(struct order *o, struct run_outcome *ret, struct err *e)
         run_fail(&s, "apply", &(struct tf_result){0}, e, ret);
         r = 0;
     }
+    if (!r && ret->end == RUN_FAILED && !o->destroy)
+        r = run_fail_unsettled(&s, ret, e);
     run_setup_done(&s);
     return r;
 }

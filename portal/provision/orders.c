@@ -141,7 +141,8 @@ static int free_name(struct db_conn *c, const struct accept *a, struct err *e)
     const char *id = db_str(old, 0, 0);
     if ((r = monitoring_remove(c, id, e)) || (r = catalog_remove_service(c, id, e)))
         return r;
-    return db_run(c, Q_STATE_WIPE, NULL, e, db_text(id));
+    r = db_run(c, Q_STATE_WIPE, NULL, e, db_text(id));
+    return r ? r : db_run(c, Q_RUN_FORGET, NULL, e, db_text(id));
 }
 
 static int insert_service(struct db_conn *c, struct accept *a, struct err *e)

@@ -5,6 +5,10 @@
 #include "portal/secrets/secrets.h"
 #include "provision_queries.h"
 
+/* A person waits for the first plan of an order: some seconds in all. A destroy may take a minute until its cloud is back. */
+#define CREATE_TRIES 3
+#define DESTROY_TRIES 6
+
 static void change_json(struct buf *b, const struct tf_change *c)
 {
     buf_str(b, b->data[b->len - 1] == '[' ? "{" : ",{");
@@ -107,6 +111,9 @@ int run_plan(struct order *o, struct run_outcome *ret, struct err *e)
 {
     struct run_setup s = {0};
     struct tf_result result = {0};
+    int looked = o->destroy && !o->plan_only ? run_reconcile_destroy(o, ret, e) : 0;
+    if (looked || ret->end == RUN_FAILED)
+        return looked;
     int nothing = o->destroy ? run_nothing_to_destroy(o, e) : 0;
     if (nothing)
         return nothing < 0 ? nothing : plan_nothing(o, ret, e);
@@ -118,9 +125,9 @@ int run_plan(struct order *o, struct run_outcome *ret, struct err *e)
         return r;
     }
     if (r || !result.ok) {
-        run_fail(&s, "plan", &result, e, ret);
+        r = run_fail_or_again(&s, "plan", &result, o->destroy ? DESTROY_TRIES : CREATE_TRIES, ret, e);
         run_setup_done(&s);
-        return 0;
+        return r;
     }
     struct plan_write w = {&s, &result};
     r = road_tx(o, keep_body, &w, e);

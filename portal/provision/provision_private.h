@@ -128,7 +128,7 @@ struct run_outcome {
     int64_t resources_after;
     json_t *masked_plan;     /* of a plan phase; owned by the caller */
 };
-/* Plans and keeps the plan sealed. `imports` are from a recovery; failed ones are dropped and the plan is made anew. */
+/* Plans and keeps the plan sealed. A destroy first looks for what applies that were cut off have left. ERR_UNAVAILABLE also where a plan failed for a reason that may pass. */
 int run_plan(struct order *o, struct run_outcome *ret, struct err *e);
 /* Applies exactly the saved plan; after a crash first plans what is left of it. Stores states, and outputs at the end. */
 int run_apply(struct order *o, struct run_outcome *ret, struct err *e);

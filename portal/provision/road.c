@@ -273,14 +273,29 @@ static int step_monitoring(struct order *o, struct err *e)
     return go(o, "registering", "", e);
 }
 
+/* A destroy never ends as if nothing were left when something may be. */
+static int possibly_left(struct db_conn *c, const struct order *o, const char **ret, struct err *e)
+{
+    DB_RESULT_AUTO row = NULL;
+    int r = db_one(c, Q_SERVICE_LEFT, &row, e, db_text(o->service_id));
+    if (!r && *db_str(row, 0, 0))
+        *ret = arena_printf(o->job->arena, "destroyed, but an apply of this service was cut off, and these may be left; look for them by hand: %s", db_str(row, 0, 0));
+    return r;
+}
+
 static int register_body(struct db_conn *c, void *arg, struct err *e)
 {
     struct order *o = arg;
+    const char *reason = NULL;
     int r;
     if (o->destroy) {
         r = catalog_remove_service(c, o->service_id, e);
         if (!r)
             r = db_run(c, Q_STATE_WIPE, NULL, e, db_text(o->service_id));
+        if (!r)
+            r = db_run(c, Q_RUN_FORGET, NULL, e, db_text(o->service_id));
+        if (!r)
+            r = possibly_left(c, o, &reason, e);
     } else {
         json_t *values = service_values(c, o, e);
         struct catalog_service s = {.id = o->service_id, .name = o->name, .team = o->team, .template = o->template, .version = &o->version, .values = values};
@@ -289,7 +304,7 @@ static int register_body(struct db_conn *c, void *arg, struct err *e)
     }
     if (r)
         return r;
-    struct move m = {.o = o, .to = "ready", .service_state = o->destroy ? "destroyed" : "ready"};
+    struct move m = {.o = o, .to = "ready", .reason = reason, .service_state = o->destroy ? "destroyed" : "ready"};
     return move_body(c, &m, e);
 }
 
@@ -413,6 +428,8 @@ int road_dead(struct db_conn *c, const char *subject, json_t *args, const char *
     buf_json_kv(&problem, "detail", words);
     buf_char(&problem, '}');
     r = order_move(c, subject, db_str(row, 0, 1), state, "failed", "system", words, problem.data, e);
+    if (!r)
+        r = db_run(c, Q_PLAN_DROP, NULL, e, db_text(subject));
     if (!r && !db_is_null(row, 0, 5) && !db_bool(row, 0, 8))
         r = service_move(c, db_str(row, 0, 5), db_str(row, 0, 7), db_str(row, 0, 1), "failed", words, NULL, e);
     return r;

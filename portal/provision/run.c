@@ -360,7 +360,7 @@ int run_engine(struct run_setup *s, enum tf_phase phase, const struct run_input 
 {
     const struct provision_options *p = provision_get();
     struct tf_dir *d = NULL;
-    struct running u = {.s = s, .phase = phase == TF_APPLY ? "apply" : phase == TF_PLAN ? "plan" : "plan-destroy"};
+    struct running u = {.s = s, .phase = phase == TF_APPLY ? "apply" : phase == TF_IMPORT ? "import" : phase == TF_PLAN ? "plan" : "plan-destroy"};
     u.run = arena_printf(s->arena, "%.12s-%lld-%d", s->order->id + 24, (long long)s->order->job->fence, ++s->order->runs);
     const char *workdir = NULL;
     int r = check_room(p->runs_dir, e);
@@ -376,7 +376,7 @@ int run_engine(struct run_setup *s, enum tf_phase phase, const struct run_input 
                            .state = s->state, .state_len = s->state_len, .plan = in->plan, .plan_len = in->plan_len, .providers = s->providers,
                            .n_providers = s->n_providers, .secrets = s->secrets, .imports = in->imports, .n_imports = in->n_imports,
                            .wall_ms = phase == TF_APPLY ? p->apply_wall_ms : p->plan_wall_ms, .leash = p->leash,
-                           .cb = {&u, lease_until, on_begin, on_event, phase == TF_APPLY ? on_state : NULL}};
+                           .cb = {&u, lease_until, on_begin, on_event, phase == TF_APPLY || phase == TF_IMPORT ? on_state : NULL}};
     r = tf_run(d, &spec, s->arena, result, e);
     bool recorded = !result->started || record_end(s, u.run, result);
     tf_dir_free(d, recorded);
@@ -432,4 +432,19 @@ void run_fail(struct run_setup *s, const char *what, const struct tf_result *res
     buf_char(&problem, '}');
     ret->problem = arena_strdup(s->arena, problem.data);
     ret->end = RUN_FAILED;
+}
+
+int run_again(const char *why, int attempt, int tries, struct err *e)
+{
+    return err_set(e, ERR_UNAVAILABLE, "%.700s, for a reason that may pass (try %d of %d)", why, attempt, tries);
+}
+
+int run_fail_or_again(struct run_setup *s, const char *what, const struct tf_result *result, int tries, struct run_outcome *ret, struct err *e)
+{
+    int attempt = s->order->job->attempt;
+    run_fail(s, what, result, e, ret);
+    if (attempt >= tries || !tf_failure_may_pass(result))
+        return 0;
+    ret->end = RUN_OK;
+    return run_again(ret->reason, attempt, tries, e);
 }

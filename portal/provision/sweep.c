@@ -36,14 +36,25 @@ static int swept_body(struct db_conn *c, void *arg, struct err *e)
     return r ? r : jobs_leash_ended(c, provision_get()->node_id, l->run, e);
 }
 
-static int on_leftover(void *user, const struct tf_leftover *l, struct err *e)
+static int put_in_order(int *swept, const struct tf_leftover *l, struct err *e)
 {
     int r = db_tx(provision_get()->db, swept_body, (void *)l, e);
     if (r)
         return r;
-    ++*(int *)user;
+    ++*swept;
     log_info("a run that was cut off is put in order", LOG_S("run", l->run), LOG_I("serial", l->state ? l->serial : -1));
     return 0;
+}
+
+/* A folder without a journal tells that nothing was begun. Only where there is no folder nobody knows. */
+static int on_leftover(void *user, const struct tf_leftover *l, struct err *e)
+{
+    struct tf_leftover known = *l;
+    if (!known.journal_len) {
+        known.journal = "\n";
+        known.journal_len = 1;
+    }
+    return put_in_order(user, &known, e);
 }
 
 /* Runs of this node that have no folder: they ended, or died, before or after it. */
@@ -56,7 +67,7 @@ static int sweep_rows(int *swept, struct err *e)
         r = db_run(c, Q_RUN_OPEN_ELSEWHERE, &rows, e, db_text(provision_get()->node_id));
     for (int i = 0; !r && i < db_rows(rows); i++) {
         struct tf_leftover l = {.run = db_str(rows, i, 0), .serial = -1};
-        r = on_leftover(swept, &l, e);
+        r = put_in_order(swept, &l, e);
     }
     return r;
 }

@@ -109,7 +109,9 @@ static void work_in(struct buf *b, const struct tf_spec *s)
 void tf_box_engine(struct buf *out, const struct tf_dir *d, const struct tf_spec *s, const char *reattach)
 {
     common(out, s->engine.path, "/engine");
-    arg(out, "--unshare-net");
+    /* It is process 1 of its box: then the signal that ends the box ends it at once, and before the providers, who have one more process above them. An engine that
+     * sees its providers die would call what is in flight failed. */
+    ARGS(out, "--unshare-net", "--as-pid-1");
     for (size_t i = 0; i < 2; i++) {
         arg(out, "--bind");
         inside(out, d, i ? "w" : "m");
@@ -125,6 +127,10 @@ void tf_box_engine(struct buf *out, const struct tf_dir *d, const struct tf_spec
     set(out, "TF_REATTACH_PROVIDERS", reattach);
     set(out, "TF_CLI_CONFIG_FILE", "/w/cli.rc");
     set(out, "TF_DATA_DIR", "/w/.terraform");
+    if (s->phase == TF_APPLY) {
+        set(out, "TF_LOG", "ERROR");
+        set(out, "TF_LOG_PATH", "/" TF_ENGINE_LOG);
+    }
     set(out, "TF_IN_AUTOMATION", "1");
     set(out, "TF_INPUT", "0");
     set(out, "CHECKPOINT_DISABLE", "1");

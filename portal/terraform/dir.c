@@ -144,6 +144,47 @@ void tf_dir_reap(const char *run)
     }
 }
 
+/* ---- the journal ---- */
+
+/* One line of the engine's log: `... [ERROR] vertex "ADDRESS" error: SUMMARY` or `... [ERROR] plugin....ApplyResourceChange: error="rpc error..."`. */
+static void read_log_line(struct arena *a, const char *line, struct buf *out)
+{
+    static const char vertex[] = "[ERROR] vertex ", error[] = " error: ";
+    const char *at = strstr(line, vertex), *colon = at ? strstr(at, error) : NULL;
+    if (colon) {
+        const char *quoted = arena_strndup(a, at + strlen(vertex), (size_t)(colon - at) - strlen(vertex));
+        json_t *address = json_loads(quoted, JSON_DECODE_ANY, NULL);
+        if (json_is_string(address)) {
+            /* The log has the summary alone; where a call was lost it is the core's own, so its place stands for the detail. */
+            const struct tf_diagnostic d = {.severity = "error", .summary = colon + strlen(error), .detail = "GRPCProvider).", .address = json_string_value(address), .file = "",
+                                            .code = ""};
+            const struct tf_event ev = {.type = TF_EVENT_DIAGNOSTIC, .diagnostic = d};
+            tf_event_write(&ev, out);
+            buf_char(out, '\n');
+        }
+        json_decref(address);
+    } else if (strstr(line, "ApplyResourceChange: error=")) {
+        buf_str(out, "{\"type\":\"" TF_CALL_LOST "\"}\n");
+    }
+}
+
+bool tf_journal_read(struct arena *a, const char *folder, const char **ret, size_t *ret_n)
+{
+    BUF_AUTO journal = BUF_INIT;
+    BUF_AUTO log = BUF_INIT;
+    if (fs_read(arena_printf(a, "%s/" TF_JOURNAL, folder), TF_JOURNAL_MAX, &journal, NULL) || !journal.len)
+        return false;
+    if (!fs_read(arena_printf(a, "%s/" TF_ENGINE_LOG, folder), TF_JOURNAL_MAX, &log, NULL) && log.len) {
+        buf_char(&journal, '\n'); /* its last line may be half a line */
+        char *rest = log.data;
+        for (char *line; (line = strsep(&rest, "\n"));)
+            read_log_line(a, line, &journal);
+    }
+    *ret = arena_strndup(a, journal.data, journal.len);
+    *ret_n = journal.len;
+    return true;
+}
+
 /* ---- sweeping ---- */
 
 struct sweep {
@@ -173,7 +214,6 @@ static int take_lock(const char *folder)
 
 static void read_leftover(struct arena *a, const char *folder, struct tf_leftover *l)
 {
-    BUF_AUTO journal = BUF_INIT;
     BUF_AUTO workdir = BUF_INIT;
     struct stat st;
     l->leash_spoke = stat(arena_printf(a, "%s/" TF_ENDED, folder), &st) == 0;
@@ -181,10 +221,7 @@ static void read_leftover(struct arena *a, const char *folder, struct tf_leftove
     if (fs_read(arena_printf(a, "%s/workdir", folder), 4096, &workdir, NULL) || (workdir.len && !tf_path_inside(workdir.data)))
         buf_clear(&workdir);
     tf_state_collect(a, folder, buf_cstr(&workdir), NULL, -1, &l->state, &l->state_len, &l->serial, &l->lineage);
-    if (!fs_read(arena_printf(a, "%s/" TF_JOURNAL, folder), TF_JOURNAL_MAX, &journal, NULL) && journal.len) {
-        l->journal = arena_memdup(a, journal.data, journal.len + 1);
-        l->journal_len = journal.len;
-    }
+    tf_journal_read(a, folder, &l->journal, &l->journal_len);
 }
 
 /* 1 done with (or left for the next sweep by the callback's word), 0 somebody holds it. */

@@ -12,8 +12,6 @@
 
 /* The paths are those inside of the box, the same for every run: a plan remembers them. */
 #define BACKEND "terraform {\n  backend \"local\" {\n    path = \"/w/terraform.tfstate\"\n  }\n}\n"
-#define BACKEND_LINES 5
-#define IMPORT_LINES 4
 /* Providers come by reattachment; anything else is looked for in a folder that is not there, and fails at once instead of asking a registry. */
 #define CLI_CONFIG "provider_installation {\n  filesystem_mirror {\n    path = \"/w/none\"\n  }\n}\n"
 
@@ -34,59 +32,9 @@ static int write_new(const char *path, const void *p, size_t n, struct err *e)
     return 0;
 }
 
-/* Instance keys are strings in an address and templates in HCL: one that would be evaluated is refused. */
-static bool importable(const char *address)
+static int write_generated(const char *folder, struct arena *a, struct err *e)
 {
-    bool text = false;
-    for (const char *s = address; *s; s++) {
-        if (text ? (*s == '\\' && s[1]) : false) {
-            s++;
-            continue;
-        }
-        if (*s == '"')
-            text = !text;
-        else if ((unsigned char)*s < 0x20 || ((*s == '$' || *s == '%') && s[1] == '{'))
-            return false;
-        else if (!text && !isalnum((unsigned char)*s) && !strchr("_-.[]", *s))
-            return false;
-    }
-    return *address && !text;
-}
-
-static void write_hcl_string(struct buf *b, const char *s)
-{
-    buf_char(b, '"');
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            buf_char(b, '\\');
-        if ((*s == '$' || *s == '%') && s[1] == '{')
-            buf_char(b, *s);
-        if (*s == '\n')
-            buf_str(b, "\\n");
-        else
-            buf_char(b, *s);
-    }
-    buf_char(b, '"');
-}
-
-static int write_generated(const char *folder, const struct tf_spec *s, struct arena *a, struct err *e)
-{
-    BUF_AUTO b = BUF_INIT;
-    buf_str(&b, BACKEND);
-    for (size_t i = 0; i < s->n_imports; i++) {
-        if (!importable(s->imports[i].address))
-            return err_set(e, ERR_INVALID, "%.200s cannot be written into an import block; it has to be imported by hand", s->imports[i].address);
-        buf_printf(&b, "import {\n  to = %s\n  id = ", s->imports[i].address);
-        write_hcl_string(&b, s->imports[i].id);
-        buf_str(&b, "\n}\n");
-    }
-    return write_new(arena_printf(a, "%s/" TF_GENERATED, folder), buf_cstr(&b), b.len, e);
-}
-
-int tf_files_import_at(const struct tf_spec *s, int64_t line)
-{
-    int64_t i = (line - BACKEND_LINES - 1) / IMPORT_LINES;
-    return line > BACKEND_LINES && i < (int64_t)s->n_imports ? (int)i : -1;
+    return write_new(arena_printf(a, "%s/" TF_GENERATED, folder), BACKEND, strlen(BACKEND), e);
 }
 
 /* Templates are checked long before; what could still undo the generated file or pose as the engine's own is refused here too. */
@@ -127,7 +75,7 @@ int tf_files_write(const struct tf_dir *d, const struct tf_spec *s, struct err *
     if (!rc && unlink(arena_printf(a, "%s/.terraform.lock.hcl", folder)) && errno != ENOENT)
         rc = err_errno(e, ERR_IO, errno, "cannot put the lock file aside");
     if (!rc)
-        rc = write_generated(folder, s, a, e);
+        rc = write_generated(folder, a, e);
     if (!rc)
         rc = write_new(arena_printf(a, "%s/workdir", root), workdir, strlen(workdir), e);
     if (!rc)

@@ -363,9 +363,110 @@ static void recovery_tells_what_to_import(void **state)
     assert_int_equal(r[2].kind, TF_RECOVERY_UNKNOWN);
     assert_non_null(r[2].why);
     assert_string_equal(r[3].id, "vpc-1");
-    assert_int_equal(r[4].kind, TF_RECOVERY_UNKNOWN);
+    assert_int_equal(r[4].kind, TF_RECOVERY_NOTHING);
     assert_non_null(strstr(r[4].why, "state alone"));
     assert_int_equal(tf_recovery_imports(a, "", 0, NULL, 0, "[]", 2, &r, &n, NULL), ERR_INVALID);
+}
+
+/* ---- creates that ended with an error ---- */
+
+#define VERSION "{\"type\":\"version\",\"ui\":\"1.2\"}\n"
+#define CALL_LOST "{\"type\":\"" TF_CALL_LOST "\"}\n"
+
+static const char *diagnostic(const char *address, const char *summary, const char *detail)
+{
+    return arena_printf(a, "{\"type\":\"diagnostic\",\"diagnostic\":{\"severity\":\"error\",\"summary\":\"%s\",\"detail\":\"%s\",\"address\":\"%s\"}}\n", summary, detail, address);
+}
+
+static const char *tried(const char *name, bool errored)
+{
+    const char *address = arena_printf(a, "postgresql_role.%s", name);
+    return arena_printf(a, "%s%s", hook("apply_start", address, "postgresql_role", NULL), errored ? hook("apply_errored", address, "postgresql_role", NULL) : "");
+}
+
+/* The kinds of what is recovered, one letter a resource: "a=import b=unknown". */
+static const char *recovered(const char *journal)
+{
+    static const char plan[] = "{\"resource_changes\":[{\"address\":\"postgresql_role.a\",\"change\":{\"after\":{\"name\":\"a\"}}},"
+                               "{\"address\":\"postgresql_role.b\",\"change\":{\"after\":{\"name\":\"b\"}}}]}";
+    struct tf_recovery *r;
+    size_t n;
+    BUF_AUTO b = BUF_INIT;
+    assert_int_equal(tf_recovery_imports(a, journal, strlen(journal), NULL, 0, plan, strlen(plan), &r, &n, NULL), 0);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%s%s=%s", i ? " " : "", strchr(r[i].address, '.') + 1, r[i].kind == TF_RECOVERY_IMPORT ? "import" : "unknown");
+    return arena_strdup(a, buf_cstr(&b));
+}
+
+#define RPC "The plugin encountered an error, and failed to respond to the plugin.(*GRPCProvider).ApplyResourceChange call."
+
+static void recovery_tells_a_dead_provider_from_one_that_refused(void **state)
+{
+    (void)state;
+    const char *a_failed = tried("a", true), *b_failed = tried("b", true);
+    const char *died = diagnostic("postgresql_role.a", "Plugin did not respond", RPC), *canceled = diagnostic("postgresql_role.a", "Request cancelled", "The plugin.(*GRPCProvider).ApplyResourceChange request was cancelled.");
+    const char *refused = diagnostic("postgresql_role.b", "role already exists", "");
+    assert_string_equal(recovered(arena_printf(a, "%s%s", a_failed, died)), "a=import");
+    assert_string_equal(recovered(arena_printf(a, "%s%s", a_failed, canceled)), "a=import");
+    assert_string_equal(recovered(arena_printf(a, "%s%s", b_failed, refused)), "");
+    assert_string_equal(recovered(arena_printf(a, "%s%s%s%s", a_failed, b_failed, refused, died)), "a=import");
+    /* The same words by a provider, which has answered then. */
+    assert_string_equal(recovered(arena_printf(a, "%s%s", a_failed, diagnostic("postgresql_role.a", "Plugin error", "my own"))), "");
+}
+
+/* Cut off between the error and the diagnostics, which come at the end of an apply. */
+static void recovery_asks_the_log_of_an_engine_that_was_cut_off(void **state)
+{
+    (void)state;
+    const char *a_failed = tried("a", true), *b_failed = tried("b", true);
+    assert_string_equal(recovered(arena_printf(a, VERSION "%s", a_failed)), "");
+    assert_string_equal(recovered(arena_printf(a, VERSION "%s" CALL_LOST, a_failed)), "a=import");
+    assert_string_equal(recovered(arena_printf(a, VERSION "%s%s" CALL_LOST CALL_LOST, a_failed, b_failed)), "a=import b=import");
+    assert_string_equal(recovered(arena_printf(a, VERSION "%s%s" CALL_LOST, a_failed, b_failed)), "a=unknown b=unknown");
+    assert_string_equal(recovered(arena_printf(a, VERSION "%s%s" CALL_LOST "{\"type\":\"diagnostic\",\"severity\":\"error\",\"summary\":\"role already exists\",\"address\":\"postgresql_role.b\"}\n",
+                                               a_failed, b_failed)), "a=import");
+    /* Of another apply than the one that lost its provider. */
+    assert_string_equal(recovered(arena_printf(a, VERSION CALL_LOST VERSION "%s", a_failed)), "");
+}
+
+static void recovery_imports_nothing_that_a_later_apply_could_not_make(void **state)
+{
+    (void)state;
+    const char *refused = diagnostic("postgresql_role.a", "role already exists", "");
+    const char *journal = arena_printf(a, VERSION "%s" VERSION "%s%s", tried("a", false), tried("a", true), refused);
+    assert_string_equal(recovered(journal), "a=unknown");
+    assert_string_equal(recovered(arena_printf(a, "%s" VERSION "%s", journal, tried("b", false))), "a=unknown b=import");
+}
+
+static bool fails_for_a_while(const char *summary, const char *detail)
+{
+    struct tf_diagnostic d[] = {{.severity = "warning", .summary = "old", .detail = ""}, {.severity = "error", .summary = summary, .detail = detail}};
+    return tf_failure_may_pass(&(struct tf_result){.diagnostics = d, .n_diagnostics = 2});
+}
+
+static void words_of_what_may_pass(void **state)
+{
+    (void)state;
+    assert_true(fails_for_a_while("Error initializing PostgreSQL client", "dial tcp 127.0.0.1:5598: connect: connection refused"));
+    assert_true(fails_for_a_while("operation error STS: GetCallerIdentity, https response error StatusCode: 503, RequestID: x", ""));
+    assert_true(fails_for_a_while("api error ExpiredToken: The security token included in the request is expired", ""));
+    assert_true(fails_for_a_while("ThrottlingException: Rate exceeded", ""));
+    assert_true(fails_for_a_while("Plugin did not respond", RPC));
+    assert_true(fails_for_a_while("pq: sorry, too many clients already", ""));
+    assert_false(fails_for_a_while("pq: password authentication failed for user \"x\"", ""));
+    assert_false(fails_for_a_while("role already exists", ""));
+    assert_false(fails_for_a_while("Invalid function argument", "cannot read the timeout: a number is required"));
+    assert_false(tf_failure_may_pass(&(struct tf_result){0}));
+    struct tf_diagnostic both[] = {{.severity = "error", .summary = "connection refused", .detail = ""}, {.severity = "error", .summary = "role already exists", .detail = ""}};
+    assert_false(tf_failure_may_pass(&(struct tf_result){.diagnostics = both, .n_diagnostics = 2}));
+    assert_true(tf_words_absent("Cannot import non-existent remote object\n\nWhile attempting"));
+    assert_true(tf_words_absent("reading S3 Bucket (x): couldn't find resource"));
+    assert_true(tf_words_absent("api error NoSuchEntity: The role with name x cannot be found, StatusCode: 404"));
+    assert_false(tf_words_absent("dial tcp: lookup db.example: no such host"));
+    assert_false(tf_words_absent("No valid credential sources found"));
+    assert_false(tf_words_absent("pq: role \"soma_provisioner\" does not exist"));
+    assert_true(tf_words_unimportable("resource aws_x doesn't support import"));
+    assert_false(tf_words_unimportable("AccessDenied"));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -376,6 +477,8 @@ int main(void)
         TEST(event_of_a_diagnostic_has_its_place), TEST(event_lets_strangers_pass), TEST(mask_finds_a_secret_in_its_coats), TEST(plan_is_counted),
         TEST(plan_is_masked_everywhere), TEST(plan_may_be_masked_twice), TEST(plan_that_is_none), TEST(version_constraints), TEST(provider_addresses), TEST(reattachment_names_both_registries),
         TEST(handshakes), TEST(state_is_read_only_when_complete), TEST(state_knows_its_addresses), TEST(recovery_tells_what_to_import),
+        TEST(recovery_tells_a_dead_provider_from_one_that_refused), TEST(recovery_asks_the_log_of_an_engine_that_was_cut_off),
+        TEST(recovery_imports_nothing_that_a_later_apply_could_not_make), TEST(words_of_what_may_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,33 +49,44 @@ static const struct { const char *type, *id; } identities[] = {
     {"aws_route53_record", "{zone_id}_{name}_{type}"},
 };
 
-static const struct { const char *prefix, *why; } hopeless[] = {
-    {"random_", "its value exists in the state alone; a new one is made"},
-    {"tls_", "its value exists in the state alone; a new one is made"},
-    {"terraform_data", "it exists in the state alone; a new one is made"},
-    {"null_resource", "it exists in the state alone; a new one is made"},
-    {"time_", "it exists in the state alone; a new one is made"},
-    {"aws_iam_access_key", "the secret half is shown once, at creation: delete the key by hand"},
-    {"aws_sqs_queue", "its id is a URL that only the service knows: look for the queue by its name and its tags"},
-    {"aws_sns_topic", "its id is an ARN with account and region: look for the topic by its name and its tags"},
+/* Nothing outside of the state: a new one is made, and nothing is left behind. */
+static const char *const state_alone[] = {"random_", "tls_", "terraform_data", "null_resource", "time_"};
+
+/* An id that its service chooses. by_name: creating it once more by the same name finds what is there. */
+static const struct { const char *type, *why; bool by_name; } chosen[] = {
+    {"aws_iam_access_key", "the secret half is shown once, at creation: delete the key by hand", false},
+    {"aws_sqs_queue", "its id is a URL that only the service knows: look for the queue by its name and its tags", true},
+    {"aws_sns_topic", "its id is an ARN with account and region: look for the topic by its name and its tags", true},
 };
 
 struct flight {
     const char *address, *type, *id;
-    enum { STARTED, COMPLETE, ERRORED } how;
+    bool create;
+    bool told;     /* a diagnostic names the error */
+    bool earlier;  /* an apply before this one was cut off while it made it */
+    enum { STARTED, COMPLETE, ERRORED, UNSURE } how;
 };
 
 struct flights {
     struct arena *a;
     struct flight *list;
     size_t n, cap;
+    int lost;      /* calls of this apply to which its provider never answered, less those whose resource is known */
 };
+
+static struct flight *flight_find(struct flights *f, const char *address)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (!strcmp(f->list[i].address, address))
+            return &f->list[i];
+    return NULL;
+}
 
 static struct flight *flight_of(struct flights *f, const struct tf_event *ev)
 {
-    for (size_t i = 0; i < f->n; i++)
-        if (!strcmp(f->list[i].address, ev->address))
-            return &f->list[i];
+    struct flight *one = flight_find(f, ev->address);
+    if (one)
+        return one;
     if (f->n == f->cap) {
         struct flight *more = arena_alloc(f->a, (f->cap = f->cap ? f->cap * 2 : 16) * sizeof *more);
         if (f->n)
@@ -86,19 +97,57 @@ static struct flight *flight_of(struct flights *f, const struct tf_event *ev)
     return &f->list[f->n++];
 }
 
+/* What went wrong with a resource: a provider that said no, or one that died and said nothing. The second is still in flight. */
+static void read_error(struct flights *f, const struct tf_diagnostic *d)
+{
+    struct flight *one = *d->address && !strcmp(d->severity, "error") ? flight_find(f, d->address) : NULL;
+    if (!one || one->how != ERRORED || one->told)
+        return;
+    one->told = true;
+    if (!tf_words_provider_lost(d->summary, d->detail))
+        return;
+    one->how = STARTED;
+    f->lost--;
+}
+
+/* An engine that was cut off had no time for its diagnostics. Each call that was never answered is in its log; an error that is not one of these was the provider's own. */
+static void end_of_apply(struct flights *f)
+{
+    int untold = 0;
+    for (size_t i = 0; i < f->n; i++)
+        untold += f->list[i].how == ERRORED && !f->list[i].told;
+    for (size_t i = 0; i < f->n; i++) {
+        struct flight *one = &f->list[i];
+        if (one->how == ERRORED && !one->told && f->lost > 0)
+            one->how = f->lost >= untold ? STARTED : UNSURE;
+        one->told = true;
+        one->earlier |= one->how != ERRORED;
+    }
+    f->lost = 0;
+}
+
 static void read_flight(struct flights *f, const struct tf_event *ev)
 {
-    if (strcmp(ev->action, "create") != 0 || !*ev->address || !strncmp(ev->address, "data.", 5))
+    if (ev->type == TF_EVENT_VERSION)
+        end_of_apply(f); /* the first line of the next one */
+    if (ev->type == TF_EVENT_DIAGNOSTIC)
+        read_error(f, &ev->diagnostic);
+    if (!strcmp(ev->type_name, TF_CALL_LOST))
+        f->lost++;
+    if (!*ev->action || !*ev->address || !strncmp(ev->address, "data.", 5))
         return;
-    if (ev->type == TF_EVENT_APPLY_START)
-        flight_of(f, ev)->how = STARTED;
-    if (ev->type == TF_EVENT_APPLY_ERRORED)
-        flight_of(f, ev)->how = ERRORED;
-    if (ev->type == TF_EVENT_APPLY_COMPLETE) {
-        struct flight *one = flight_of(f, ev);
-        one->how = COMPLETE;
+    bool ends = ev->type == TF_EVENT_APPLY_ERRORED || ev->type == TF_EVENT_APPLY_COMPLETE;
+    if (ev->type != TF_EVENT_APPLY_START && !ends)
+        return;
+    struct flight *one = flight_of(f, ev);
+    bool create = !strcmp(ev->action, "create");
+    if (one->create && !create)
+        return; /* the old object of a replacement goes after the new one came */
+    one->create = create;
+    one->told = false;
+    one->how = ev->type == TF_EVENT_APPLY_START ? STARTED : ev->type == TF_EVENT_APPLY_ERRORED ? ERRORED : COMPLETE;
+    if (ev->type == TF_EVENT_APPLY_COMPLETE)
         one->id = !strcmp(ev->id_key, "id") ? arena_strdup(f->a, ev->id_value) : "";
-    }
 }
 
 static void read_journal(struct flights *f, const char *journal, size_t n)
@@ -113,6 +162,7 @@ static void read_journal(struct flights *f, const char *journal, size_t n)
         journal += end ? k + 1 : k;
         n -= end ? k + 1 : k;
     }
+    end_of_apply(f);
 }
 
 static const json_t *planned_values(const json_t *plan, const char *address)
@@ -144,23 +194,60 @@ static const char *fill(struct arena *a, const char *pattern, const json_t *valu
     return arena_strdup(a, buf_cstr(&b));
 }
 
+static bool is_in_state_alone(const char *type)
+{
+    for (size_t i = 0; i < sizeof state_alone / sizeof *state_alone; i++)
+        if (!strncmp(type, state_alone[i], strlen(state_alone[i])))
+            return true;
+    return false;
+}
+
+static const char *import_id(struct arena *a, const struct flight *f, const json_t *plan)
+{
+    if (!strcmp(f->type, "aws_iam_access_key"))
+        return NULL;
+    if (f->how == COMPLETE && *f->id)
+        return f->id;
+    for (size_t i = 0; i < sizeof identities / sizeof *identities; i++)
+        if (!strcmp(f->type, identities[i].type))
+            return fill(a, identities[i].id, planned_values(plan, f->address));
+    return NULL;
+}
+
+static bool is_by_name(const char *type)
+{
+    for (size_t i = 0; i < sizeof identities / sizeof *identities; i++)
+        if (!strcmp(type, identities[i].type))
+            return true;
+    for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++)
+        if (!strcmp(type, chosen[i].type))
+            return chosen[i].by_name;
+    return false;
+}
+
+static const char *why_unknown(const struct flight *f)
+{
+    for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++)
+        if (!strcmp(f->type, chosen[i].type))
+            return chosen[i].why;
+    return "the id that its provider would import it by is not known before it is created: look for it by name and tags";
+}
+
 static void conclude(struct arena *a, const struct flight *f, const json_t *plan, struct tf_recovery *ret)
 {
-    *ret = (struct tf_recovery){TF_RECOVERY_UNKNOWN, f->address, f->type, NULL, NULL};
-    for (size_t i = 0; i < sizeof hopeless / sizeof *hopeless; i++)
-        if (!strncmp(f->type, hopeless[i].prefix, strlen(hopeless[i].prefix)))
-            ret->why = hopeless[i].why;
-    bool lost = ret->why && strncmp(f->type, "aws_s", 5) != 0; /* in the state alone: an id does not bring it back */
-    if (f->how == COMPLETE && *f->id && !lost)
-        ret->id = f->id;
-    for (size_t i = 0; !ret->id && i < sizeof identities / sizeof *identities; i++)
-        if (!strcmp(f->type, identities[i].type))
-            ret->id = fill(a, identities[i].id, planned_values(plan, f->address));
-    if (ret->id) {
+    *ret = (struct tf_recovery){.kind = TF_RECOVERY_UNKNOWN, .address = f->address, .type = f->type, .by_name = is_by_name(f->type)};
+    if (is_in_state_alone(f->type)) {
+        ret->kind = TF_RECOVERY_NOTHING;
+        ret->why = "it exists in the state alone; a new one is made";
+    } else if (f->how == ERRORED) {
+        ret->why = "an apply was cut off while it was made, and a later one could not make it: whether what is there under its name is the first one's cannot be told";
+    } else if (f->how == UNSURE) {
+        ret->why = "its creation failed while its provider died, and the engine had no time to say which came first";
+    } else if ((ret->id = import_id(a, f, plan))) {
         ret->kind = TF_RECOVERY_IMPORT;
         ret->why = f->how == COMPLETE ? "it was created, but its state was not written" : "its creation was under way";
-    } else if (!ret->why) {
-        ret->why = "the id that its provider would import it by is not known before it is created: look for it by name and tags";
+    } else {
+        ret->why = why_unknown(f);
     }
 }
 
@@ -171,7 +258,7 @@ bool tf_recovery_behind(const char *journal, size_t journal_len, const void *sta
     TF_JSON_AUTO last = state ? tf_json_load(state, state_len, NULL) : NULL;
     read_journal(&f, journal, journal_len);
     for (size_t i = 0; i < f.n; i++)
-        if (f.list[i].how == COMPLETE && !tf_state_has(last, f.list[i].address))
+        if (f.list[i].create && f.list[i].how == COMPLETE && !tf_state_has(last, f.list[i].address))
             return true;
     return false;
 }
@@ -188,10 +275,12 @@ int tf_recovery_imports(struct arena *a, const char *journal, size_t journal_len
     read_journal(&f, journal, journal_len);
     struct tf_recovery *all = arena_alloc(a, (f.n + 1) * sizeof *all);
     size_t n = 0;
-    for (size_t i = 0; i < f.n; i++)
-        /* What errored was reported by the provider: it is in the state, tainted, or it is not there. */
-        if (f.list[i].how != ERRORED && !tf_state_has(last, f.list[i].address))
+    for (size_t i = 0; i < f.n; i++) {
+        /* What the provider refused to make is taken at its word: it is in the state, tainted, or it is not there. */
+        bool refused = f.list[i].how == ERRORED && !f.list[i].earlier;
+        if (f.list[i].create && !refused && !tf_state_has(last, f.list[i].address))
             conclude(a, &f.list[i], plan, &all[n++]);
+    }
     *ret = all;
     *ret_n = n;
     return 0;

@@ -48,6 +48,8 @@ struct run {
     int inotify, journal;
     struct buf line;        /* of the journal, not yet whole */
     bool skip_line;         /* it grew too long */
+    bool lost;              /* a provider did not answer the engine */
+    const char *dead;       /* which, when that is known */
     size_t journal_read;
     const char *lineage;
     struct buf last;        /* the last complete state that was seen: the file may be cut off later */
@@ -149,33 +151,6 @@ static void add_words(struct run *r, const char *summary, const char *detail)
                                               .code = ""});
 }
 
-static void add_failed_import(struct run *r, const char *address)
-{
-    struct tf_result *res = r->r;
-    for (size_t i = 0; i < res->n_failed_imports; i++)
-        if (!strcmp(res->failed_imports[i], address))
-            return;
-    if (!res->failed_imports)
-        res->failed_imports = arena_alloc(r->a, r->s->n_imports * sizeof *res->failed_imports);
-    res->failed_imports[res->n_failed_imports++] = address;
-}
-
-/* An error that speaks of an import: it stands in the generated file, or names the address. */
-static void note_failed_import(struct run *r, const struct tf_diagnostic *d)
-{
-    const char *base = strrchr(d->file, '/');
-    int at = !strcmp(base ? base + 1 : d->file, TF_GENERATED) ? tf_files_import_at(r->s, d->line) : -1;
-    if (at >= 0)
-        add_failed_import(r, r->s->imports[at].address);
-    for (size_t i = 0; i < r->s->n_imports; i++) {
-        const char *address = r->s->imports[i].address;
-        BUF_AUTO quoted = BUF_INIT; /* the engines write addresses with %q: the quotes of an instance key are escaped */
-        buf_json_str(&quoted, address);
-        if (!strcmp(d->address, address) || strstr(d->detail, buf_cstr(&quoted)) || strstr(d->detail, arena_printf(r->a, "\"%s\"", address)))
-            add_failed_import(r, address);
-    }
-}
-
 static bool is_told(const struct run *r, const struct tf_event *ev)
 {
     if (ev->type == TF_EVENT_OTHER || ev->type == TF_EVENT_VERSION)
@@ -194,8 +169,7 @@ static void take_line(struct run *r, const char *line, size_t n)
         struct tf_event kept;
         if (tf_event_read_masked(r->a, line, n, r->mask, &kept)) { /* the list outlives the line */
             add_diagnostic(r, &kept.diagnostic);
-            if (r->s->n_imports && !strcmp(kept.diagnostic.severity, "error"))
-                note_failed_import(r, &kept.diagnostic);
+            r->lost |= !strcmp(kept.diagnostic.severity, "error") && tf_words_provider_lost(kept.diagnostic.summary, kept.diagnostic.detail);
         }
     }
     if (!r->s->cb.on_event || !is_told(r, &ev))
@@ -266,10 +240,15 @@ static void tell_state(struct run *r, const void *bytes, size_t n, int64_t seria
         stop(r, TF_STOPPED_STATE);
 }
 
+static bool writes_state(const struct run *r)
+{
+    return r->s->phase == TF_APPLY || r->s->phase == TF_IMPORT;
+}
+
 /* After a change of the file. Each state is read into an arena of its own: a long apply writes hundreds. */
 static void watch_state(struct run *r)
 {
-    if (r->s->phase != TF_APPLY)
+    if (!writes_state(r))
         return;
     ARENA_AUTO a = arena_new();
     BUF_AUTO b = BUF_INIT;
@@ -296,7 +275,7 @@ static void collect_state(struct run *r)
     size_t n;
     int64_t serial, told = r->serial;
     const char *lineage;
-    if (r->s->phase != TF_APPLY)
+    if (!writes_state(r))
         return;
     if (tf_state_collect(r->a, tf_dir_path(r->d), r->s->workdir, r->lineage, told, &bytes, &n, &serial, &lineage) && serial >= told) {
         keep_state(r, bytes, n, serial, lineage);
@@ -309,18 +288,13 @@ static void collect_state(struct run *r)
     }
 }
 
-/* An engine that was killed leaves what it had begun in its journal alone: OpenTofu writes no state after each resource. */
+/* An engine that was killed leaves what it had begun in its journal alone: OpenTofu writes no state after each resource. One that failed tells what it was refused. */
 static void collect_journal(struct run *r)
 {
-    BUF_AUTO b = BUF_INIT;
+    if (r->s->phase != TF_APPLY || r->r->ok || !tf_journal_read(r->a, tf_dir_path(r->d), &r->r->journal, &r->r->journal_len))
+        return;
     bool cut = r->r->stopped || r->r->exit_status > 128;
-    if (r->s->phase != TF_APPLY || r->r->ok || fs_read(arena_printf(r->a, "%s/" TF_JOURNAL, tf_dir_path(r->d)), TF_JOURNAL_MAX, &b, NULL) || !b.len)
-        return;
-    r->r->unsaved = !cut && tf_recovery_behind(b.data, b.len, r->r->state, r->r->state_len);
-    if (!cut && !r->r->unsaved)
-        return;
-    r->r->journal = arena_strndup(r->a, b.data, b.len);
-    r->r->journal_len = b.len;
+    r->r->unsaved = !cut && tf_recovery_behind(r->r->journal, r->r->journal_len, r->r->state, r->r->state_len);
 }
 
 /* ---- the loop ---- */
@@ -538,8 +512,8 @@ static void note_dead_providers(struct run *r)
             continue;
         bool by_signal = WIFSIGNALED(c->status) || WEXITSTATUS(c->status) > 128;
         int n = WIFSIGNALED(c->status) ? WTERMSIG(c->status) : WEXITSTATUS(c->status) > 128 ? WEXITSTATUS(c->status) - 128 : WEXITSTATUS(c->status);
-        add_words(r, arena_printf(r->a, "The provider %s ended while it was needed (%s %d)", r->s->providers[i].address, by_signal ? "signal" : "status", n),
-                  last_words(r, c));
+        r->dead = arena_printf(r->a, "The provider %s ended while it was needed (%s %d)", r->s->providers[i].address, by_signal ? "signal" : "status", n);
+        add_words(r, r->dead, last_words(r, c));
     }
 }
 
@@ -708,6 +682,49 @@ static int apply(struct run *r)
     return 0;
 }
 
+/* The command has no -json form: its first error is its first line after "Error: ". */
+static void import_failed(struct run *r, struct tf_imported *ret)
+{
+    const char *words = last_words(r, &r->child[ENGINE]), *error = strstr(words, "Error: ");
+    error = error ? error + 7 : words;
+    const char *summary = arena_strndup(r->a, error, strcspn(error, "\n"));
+    ret->why = summary;
+    ret->end = tf_words_absent(error) ? TF_IMPORT_ABSENT : tf_words_unimportable(error) ? TF_IMPORT_IMPOSSIBLE : TF_IMPORT_FAILED;
+    if (ret->end == TF_IMPORT_FAILED)
+        add_words(r, *summary ? summary : "the import ended without a word", error + strlen(summary));
+}
+
+static int import_one(struct run *r, const struct tf_import *one, struct tf_imported *ret)
+{
+    const char *args[12] = {"import", "-no-color", "-input=false", "-lock=false"}, *text;
+    int n = 4;
+    size_t len;
+    if (r->s->tfvars_json)
+        args[n++] = "-var-file=/w/tfvars.json";
+    args[n++] = "--";
+    args[n++] = one->address;
+    args[n++] = one->id;
+    int rc = engine_answer(r, args, &text, &len);
+    if (rc)
+        return rc;
+    ret->end = TF_IMPORT_DONE;
+    if (r->r->exit_status)
+        import_failed(r, ret);
+    return 0;
+}
+
+static int import(struct run *r)
+{
+    r->r->ok = true;
+    for (size_t i = 0; r->r->ok && i < r->s->n_imports; i++) {
+        int rc = import_one(r, &r->s->imports[i], &r->r->imports[i]);
+        if (rc)
+            return rc;
+        r->r->ok = r->r->imports[i].end != TF_IMPORT_FAILED;
+    }
+    return 0;
+}
+
 static int phase(struct run *r)
 {
     int rc = start_providers(r);
@@ -715,7 +732,12 @@ static int phase(struct run *r)
         rc = init(r);
     if (rc || r->r->exit_status)
         return rc;
-    return r->s->phase == TF_VALIDATE ? validate(r) : r->s->phase == TF_APPLY ? apply(r) : plan(r);
+    switch (r->s->phase) {
+    case TF_VALIDATE: return validate(r);
+    case TF_APPLY: return apply(r);
+    case TF_IMPORT: return import(r);
+    default: return plan(r);
+    }
 }
 
 /* ---- beginning and end ---- */
@@ -728,6 +750,7 @@ static int stopped_error(struct run *r)
     case TF_STOPPED_TIMEOUT: return err_set(r->e, ERR_TIMEOUT, "the run took longer than %lld s and was ended", (long long)r->s->wall_ms / 1000);
     case TF_STOPPED_STATE: return r->state_code; /* r->e has on_state's words */
     case TF_STOPPED_OUTPUT: return err_set(r->e, ERR_TOO_LARGE, "the engine wrote more than %zu MiB and was ended", TF_JOURNAL_MAX >> 20);
+    case TF_STOPPED_PROVIDER: return err_set(r->e, ERR_UNAVAILABLE, "a provider died in mid-apply%s%s", r->dead ? ": " : "", r->dead ? r->dead : "");
     default: return err_set(r->e, ERR_UNAVAILABLE, "the run's supervisor (soma-leash) ended, and the run with it");
     }
 }
@@ -788,6 +811,7 @@ static int check_spec(struct run *r)
     r->bwrap = tf_program_find(r->a, s->bwrap ? s->bwrap : "bwrap");
     if (!r->bwrap)
         return err_set(r->e, ERR_UNAVAILABLE, "bubblewrap is not installed: runs are never started without their box. Install the package bubblewrap (program `bwrap`)");
+    r->r->imports = arena_alloc(r->a, (s->n_imports + 1) * sizeof *r->r->imports);
     if (s->state && !tf_state_read(r->a, s->state, s->state_len, &r->serial, &r->lineage))
         return err_set(r->e, ERR_INVALID, "the state that the run shall begin with is not complete");
     return 0;
@@ -835,6 +859,8 @@ static int end(struct run *r, int rc)
             r->r->stopped = TF_STOPPED_LEASE;
         }
         read_journal(r);
+        if (r->lost && !rc && !r->r->ok && r->s->phase == TF_APPLY) /* what it was making may be there: this is no failure of the apply */
+            stop(r, TF_STOPPED_PROVIDER);
         collect_state(r);
         collect_journal(r);
         tf_leash_free(r->leash);

@@ -243,6 +243,12 @@ static void failed_apply_keeps_its_state(void **state)
     testrun_free(t);
 }
 
+static void forget_state(struct testrun *t)
+{
+    buf_clear(&t->state);
+    t->serial = -1;
+}
+
 static void import_finds_what_is_there_and_names_what_is_not(void **state)
 {
     (void)state;
@@ -256,25 +262,57 @@ static void import_finds_what_is_there_and_names_what_is_not(void **state)
         const char *name = arena_printf(t->a, "%s_imp%zu", t->prefix, i);
         testrun_query(t, arena_printf(t->a, "create role %s_a", name));
         struct tf_import both[] = {{"postgresql_role.r[\"b\"]", arena_printf(t->a, "%s_b", name)}, {"postgresql_role.r[\"a\"]", arena_printf(t->a, "%s_a", name)}};
-        struct tf_spec s = testrun_spec(t, i, TF_PLAN, vars(t, name, 1));
+        struct tf_spec s = testrun_spec(t, i, TF_IMPORT, vars(t, name, 1));
         s.imports = both;
         s.n_imports = 2;
-        assert_int_equal(testrun_phase(t, "plan", import_tf, &s, &r, &e), 0);
-        assert_false(r.ok);
-        if (r.n_failed_imports != 1)
-            testrun_say(&r, &e);
-        assert_int_equal(r.n_failed_imports, 1);
-        assert_string_equal(r.failed_imports[0], both[0].address);
-        s.imports = &both[1];
-        s.n_imports = 1;
-        int rc = testrun_phase(t, "plan-again", import_tf, &s, &r, &e);
+        int rc = testrun_phase(t, "import", import_tf, &s, &r, &e);
         TESTRUN_OK(rc, &r, &e);
-        assert_int_equal(r.plan_read.import, 1);
+        assert_int_equal(r.imports[0].end, TF_IMPORT_ABSENT);
+        assert_int_equal(r.imports[1].end, TF_IMPORT_DONE);
+        TF_JSON_AUTO last = tf_json_load(r.state, r.state_len, NULL);
+        assert_true(tf_state_has(last, both[1].address));
+        assert_false(tf_state_has(last, both[0].address));
+        assert_int_equal(r.n_outputs, 0);
+        assert_string_equal(testrun_query(t, arena_printf(t->a, "select count(*) from pg_roles where rolname like '%s_%%'", name)), "1"); /* nothing was made */
+        assert_int_equal(t->serial, r.serial);
+        s = testrun_spec(t, i, TF_PLAN, vars(t, name, 1));
+        rc = testrun_phase(t, "plan-after", import_tf, &s, &r, &e);
+        TESTRUN_OK(rc, &r, &e);
         assert_int_equal(r.plan_read.add, 1);
         testrun_query(t, arena_printf(t->a, "drop role %s_a", name));
+        forget_state(t);
+    }
+    testrun_free(t);
+}
+
+static void import_that_fails_says_why_and_whether_it_may_pass(void **state)
+{
+    (void)state;
+    static const char import_tf[] = POSTGRESQL "variable \"name\" {}\nvariable \"password\" {\n  sensitive = true\n}\nvariable \"limit\" {}\n"
+        "resource \"postgresql_role\" \"r\" {\n  name = var.name\n}\nresource \"postgresql_role\" \"later\" {\n  name = var.name\n}\n";
+    struct testrun *t = testrun_new();
+    TESTRUN_NEED_POSTGRESQL(t);
+    for (size_t i = 0; i < t->n_engines; i++) {
+        struct tf_result r;
+        struct err e;
+        struct tf_import two[] = {{"postgresql_role.r", "x"}, {"postgresql_role.later", "x"}};
+        struct tf_spec s = testrun_spec(t, i, TF_IMPORT, vars(t, "x", 1));
+        struct tf_provider closed = t->postgresql;
+        closed.env = (const char *const[]){"PGHOST=127.0.0.1", "PGPORT=1", "PGUSER=x", "PGPASSWORD=" TESTRUN_SECRET, "PGSSLMODE=disable", NULL};
+        s.providers = &closed;
+        s.imports = two;
+        s.n_imports = 2;
+        assert_int_equal(testrun_phase(t, "closed", import_tf, &s, &r, &e), 0);
+        assert_false(r.ok);
+        assert_int_equal(r.imports[0].end, TF_IMPORT_FAILED);
+        assert_int_equal(r.imports[1].end, TF_IMPORT_NOT_TRIED);
+        assert_true(tf_failure_may_pass(&r));
         struct tf_import evil = {"postgresql_role.r[\"${file(\\\"/etc/passwd\\\")}\"]", "x"};
         s.imports = &evil;
-        assert_int_equal(testrun_phase(t, "evil", import_tf, &s, &r, &e), ERR_INVALID);
+        s.n_imports = 1;
+        assert_int_equal(testrun_phase(t, "evil", import_tf, &s, &r, &e), 0);
+        assert_int_equal(r.imports[0].end, TF_IMPORT_FAILED);
+        assert_false(tf_failure_may_pass(&r));
     }
     testrun_free(t);
 }
@@ -475,6 +513,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(life_of_a_role), cmocka_unit_test(stale_plan_is_refused), cmocka_unit_test(errors_have_a_place), cmocka_unit_test(modules_beside_the_root),
         cmocka_unit_test(failed_apply_keeps_its_state), cmocka_unit_test(import_finds_what_is_there_and_names_what_is_not),
+        cmocka_unit_test(import_that_fails_says_why_and_whether_it_may_pass),
         cmocka_unit_test(cancel_ends_a_plan_but_no_apply), cmocka_unit_test(run_does_not_begin_without_its_record_or_its_tools),
         cmocka_unit_test(store_that_says_no_ends_the_run), cmocka_unit_test(folder_forgets), cmocka_unit_test(runs_side_by_side),
     };

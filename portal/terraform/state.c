@@ -141,6 +141,12 @@ bool tf_state_has(const json_t *state, const char *address)
     return false;
 }
 
+bool tf_state_holds(const void *state, size_t n, const char *address)
+{
+    TF_JSON_AUTO root = state ? tf_json_load(state, n, NULL) : NULL;
+    return tf_state_has(root, address);
+}
+
 /* ---- collecting ---- */
 
 struct found {

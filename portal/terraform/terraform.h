@@ -67,8 +67,17 @@ const char *tf_dir_modules(const struct tf_dir *d); /* host path, <folder>/m: ex
 void tf_dir_free(struct tf_dir *d, bool wipe);
 
 /* ---- a run ---- */
-enum tf_phase { TF_VALIDATE, TF_PLAN, TF_PLAN_DESTROY, TF_APPLY };
+/* TF_IMPORT takes what is there into the state, one address after the other, and makes, changes and removes nothing outside. */
+enum tf_phase { TF_VALIDATE, TF_PLAN, TF_PLAN_DESTROY, TF_APPLY, TF_IMPORT };
 struct tf_import { const char *address, *id; };
+enum tf_import_end {
+    TF_IMPORT_NOT_TRIED,
+    TF_IMPORT_DONE,
+    TF_IMPORT_ABSENT,       /* there is no such object */
+    TF_IMPORT_IMPOSSIBLE,   /* its provider cannot import it, or not by that id: whether it is there is not known */
+    TF_IMPORT_FAILED,       /* the diagnostics say why; nothing was tried after it */
+};
+struct tf_imported { enum tf_import_end end; const char *why; };
 
 /* What a run tells while it goes on. All are called on the thread of tf_run() but lease_until, which is called on a small thread of the
  * run's own as well and must not block. They may be NULL. A blocking one delays the run's reading, not the run, and not the lease. */
@@ -95,7 +104,7 @@ struct tf_spec {
     const struct tf_provider *providers; /* one per address */
     size_t n_providers;
     const char *const *secrets;  /* NULL-terminated strings to mask in everything that comes back as text; may be NULL */
-    const struct tf_import *imports; size_t n_imports; /* TF_PLAN: import blocks to generate, for recovery */
+    const struct tf_import *imports; size_t n_imports; /* TF_IMPORT */
     const atomic_bool *cancel;   /* asked to stop: ends validate and plan at once; an apply is never stopped by it. May be NULL */
     int64_t wall_ms;             /* limit of the whole phase; 0: 2 h at apply, 15 min otherwise */
     int64_t provider_ms;         /* limit for a provider to come up; 0: 60 s */
@@ -106,7 +115,7 @@ struct tf_spec {
 };
 
 enum tf_stopped { TF_STOPPED_NOT, TF_STOPPED_CANCEL, TF_STOPPED_LEASE, TF_STOPPED_TIMEOUT, TF_STOPPED_STATE /* on_state said no */, TF_STOPPED_LEASH /* it died */,
-                  TF_STOPPED_OUTPUT /* more output than allowed */ };
+                  TF_STOPPED_OUTPUT /* more output than allowed */, TF_STOPPED_PROVIDER /* one died in mid-apply */ };
 
 struct tf_output { const char *name; bool sensitive; const char *type_json, *value_json; }; /* value in clear: seal it when sensitive */
 
@@ -124,22 +133,28 @@ struct tf_result {
     const char *lineage;
     struct tf_output *outputs; size_t n_outputs;   /* of `state` */
     bool unsaved;                /* the apply failed and made what its state does not tell of: the engine could not write it (a full disk, say) */
-    const char *journal; size_t journal_len; /* of an apply that was cut off, or is `unsaved`: the engine's -json lines, for tf_recovery_imports(). In clear */
+    const char *journal; size_t journal_len; /* of an apply that did not succeed: the engine's -json lines, for tf_recovery_imports(). In clear */
     struct tf_diagnostic *diagnostics; size_t n_diagnostics; /* masked; at most 100 */
-    const char **failed_imports; size_t n_failed_imports;    /* addresses whose import block failed the plan: nothing is there; plan again without */
+    struct tf_imported *imports;             /* TF_IMPORT: how each of the spec's ended */
     int64_t took_ms;
 };
 
 /* Runs one phase. 0: it went to its end: r->ok tells how, r->diagnostics why not. Negative: it could not begin, or was stopped (ERR_CANCELED,
- * ERR_FENCED: lease lost, ERR_TIMEOUT, ERR_UNAVAILABLE: bubblewrap or a provider did not start, on_state's own code, ...); `r` holds what
+ * ERR_FENCED: lease lost, ERR_TIMEOUT, ERR_UNAVAILABLE: bubblewrap or a provider did not start, or a provider died in mid-apply, on_state's own code, ...); `r` holds what
  * there is in any case: an interrupted apply's last state counts. When it returns, no process of the run is left (the leash's word was awaited).
  * `r` and all it points to live in `a`. */
 int tf_run(struct tf_dir *d, const struct tf_spec *s, struct arena *a, struct tf_result *r, struct err *e);
 
+/* Whether the state (may be NULL) has an instance of that address. */
+bool tf_state_holds(const void *state, size_t n, const char *address);
 /* The outputs of a state file. */
 int tf_state_outputs(struct arena *a, const void *state, size_t n, struct tf_output **ret, size_t *ret_n, struct err *e);
 /* 1 complete state (serial, and lineage in the arena), 0 not one. */
 int tf_state_read(struct arena *a, const void *state, size_t n, int64_t *ret_serial, const char **ret_lineage);
+
+/* Whether a phase that went to its end without success failed for a reason that may pass by itself: network, overload, an expired credential, a provider that died.
+ * Every error must be of that kind. */
+bool tf_failure_may_pass(const struct tf_result *r);
 
 /* ---- after a crash ---- */
 struct tf_leftover {
@@ -155,10 +170,17 @@ struct tf_leftover {
 int tf_sweep(const char *runs_dir, int64_t wait_ms, int (*cb)(void *user, const struct tf_leftover *l, struct err *e), void *user, int *ret_held,
              struct err *e);
 
-enum tf_recovery_kind { TF_RECOVERY_IMPORT, TF_RECOVERY_UNKNOWN };
-struct tf_recovery { enum tf_recovery_kind kind; const char *address, *type, *id, *why; };
+enum tf_recovery_kind {
+    TF_RECOVERY_IMPORT,
+    TF_RECOVERY_UNKNOWN, /* it may be there, and cannot be looked for */
+    TF_RECOVERY_NOTHING, /* it is nowhere but in the state */
+};
+/* by_name: there is one of a name. Once it is in the state, nothing of it can be left beside. */
+struct tf_recovery { enum tf_recovery_kind kind; const char *address, *type, *id, *why; bool by_name; };
 /* What was being created when an apply died and is not in its last state: for each an import id where it can be known (from the journal's
- * apply_complete, or from the plan's values and the table in recovery.c), else TF_RECOVERY_UNKNOWN with the reason in words.
- * `journal`: -json lines, the engine's own or normalised. `state` may be NULL. `plan_json`: show -json of the plan that was applied. */
+ * apply_complete, or from the plan's values and the table in recovery.c), else the reason in words. A create that its provider refused is not named, and
+ * never imported: what is there under its name is somebody else's. One whose provider died, or whose engine was cut off before it could tell, was in flight.
+ * `journal`: those of all applies of the plan, one after the other; -json lines, the engine's own or normalised. `state` may be NULL.
+ * `plan_json`: show -json of the plan that was applied. */
 int tf_recovery_imports(struct arena *a, const char *journal, size_t journal_len, const void *state, size_t state_len, const char *plan_json,
                         size_t plan_json_len, struct tf_recovery **ret, size_t *ret_n, struct err *e);

@@ -30,7 +30,15 @@ bool tf_state_has(const json_t *state, const char *address);
 /* Whether the journal tells of something created that is not in the state. */
 bool tf_recovery_behind(const char *journal, size_t journal_len, const void *state, size_t state_len);
 
+/* ---- words.c: what the words of engines and providers mean ---- */
+/* The provider did not answer a call: it died, or was killed. What the call was to do may be done. */
+bool tf_words_provider_lost(const char *summary, const char *detail);
+bool tf_words_absent(const char *words);      /* an import's: there is no such object */
+bool tf_words_unimportable(const char *words); /* an import's: not this type, or not by this id */
+
 /* ---- dir.c ---- */
+/* The journal in a run's folder, with what the engine's log adds to it: lines of type TF_CALL_LOST, and a diagnostic for each failed resource. false: there is none. */
+bool tf_journal_read(struct arena *a, const char *folder, const char **ret, size_t *ret_n);
 int tf_dir_lock_fd(const struct tf_dir *d);
 /* Kills what bubblewrap processes of that run are left (their leash was killed itself) and waits for their end. */
 void tf_dir_reap(const char *run);
@@ -38,6 +46,8 @@ void tf_dir_reap(const char *run);
 #define TF_JOURNAL_MAX ((size_t)64 << 20)
 #define TF_LINE_MAX ((size_t)1 << 20)
 #define TF_JOURNAL "journal.jsonl"
+#define TF_ENGINE_LOG "w/engine.log" /* the engine's own log of an apply, errors alone: it says of a call that was never answered before anything else does */
+#define TF_CALL_LOST "call_lost"     /* type of the journal's line for such a call */
 #define TF_ENDED "leash.ended"
 #define TF_LOCK "leash.lock"
 #define TF_JOURNAL_ROOM (1 << 20) /* kept free for the journal: it is what tells when a full disk takes the state */
@@ -62,8 +72,6 @@ bool tf_program_is_dynamic(const char *path);
 /* ---- files.c: what a run puts into its folder ---- */
 int tf_files_write(const struct tf_dir *d, const struct tf_spec *s, struct err *e);
 void tf_files_forget(const struct tf_dir *d, const struct tf_spec *s); /* removes what holds values: variables, plan */
-/* The import block that stands at `line` of the generated file; -1 none. */
-int tf_files_import_at(const struct tf_spec *s, int64_t line);
 bool tf_path_inside(const char *path); /* relative and without ".." */
 
 /* ---- leash.c: the worker's end ---- */

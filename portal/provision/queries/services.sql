@@ -18,7 +18,8 @@ where s.name = $1 and s.state <> 'destroyed' for update
 -- a failed one that holds nothing gives its name back; after an apply that was cut off nobody knows that it holds nothing
 update service set state = 'destroyed', destroyed_at = now(), version = version + 1, sealed_outputs = null, sealed_values = null
 where name = $1 and team = $2 and state = 'failed' and resources = 0 and not exists (select from orders o where o.id = current_order and o.finished_at is null)
-  and coalesce((select r.outcome from run r join orders o on o.id = r.order_id where o.service_id = service.id and r.phase = 'apply' order by r.started_at desc limit 1), '') not in ('swept', 'stopped')
+  and possibly_left = '[]'
+  and not exists (select from run r join orders o on o.id = r.order_id where o.service_id = service.id and r.phase = 'apply' and r.settled_at is null and coalesce(r.outcome, 'swept') in ('swept', 'stopped'))
 returning id
 -- name: service_insert
 insert into service (id, name, template, template_version, environment, team, owner, cost_centre, state, parameters, tags, current_order, sealed_values)
@@ -40,6 +41,10 @@ select outputs_version + 1 from service where id = $1
 update service set resources = $2, version = version + 1 where id = $1 and resources <> $2
 -- name: service_set_warning
 update service set warning = $2, version = version + 1 where id = $1
+-- name: service_set_left
+update service set possibly_left = $2::jsonb, version = version + 1 where id = $1
+-- name: service_left
+select coalesce(string_agg(format('%s (%s)', l->>'address', l->>'why'), '; '), '') from service s, jsonb_array_elements(s.possibly_left) l where s.id = $1
 -- name: state_put
 insert into terraform_state (service_id, serial, lineage, sealed, run) values ($1, $2, $3, $4, $5)
 on conflict (service_id, serial) do update set sealed = excluded.sealed, run = excluded.run, at = clock_timestamp()
