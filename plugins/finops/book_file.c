@@ -17,8 +17,6 @@ struct book_file {
     size_t *slots, slot_count; // open addressing: index + 1 of the first row of a key; rows of one key are chained by next
     size_t *next;
     const char *as_of;
-    size_t digest;
-    char digest_text[17];
     struct named_date *dates;
 };
 
@@ -235,9 +233,6 @@ bool book_file_read(struct book_file *book, const char *text, size_t len, const 
     struct named_date *dated = pool_take(book->pool, sizeof *dated);
     *dated = (struct named_date){ head.name, head.date ? head.date : "", book->dates };
     book->dates = dated;
-    for (size_t i = 0; i < len; i++)
-        book->digest = (book->digest ^ (unsigned char)text[i]) * 1099511628211u;
-    snprintf(book->digest_text, sizeof book->digest_text, "%016zx", book->digest);
     index_rows(book);
     return true;
 }
@@ -285,8 +280,8 @@ static int is_price_file(const struct dirent *entry)
     return dot && (!strcmp(dot, ".csv") || !strcmp(dot, ".csv.gz"));
 }
 
-// In order of their names: which prices there are must not depend on the file system.
-bool book_file_load_folder(struct book_file *book, const char *folder, char why[DOC_WHY])
+// Does something with each file of a folder, in order of their names: which prices there are must not depend on the file system.
+static bool each_file(const char *folder, bool (*visit)(void *data, const char *path, char why[DOC_WHY]), void *data, char why[DOC_WHY])
 {
     struct dirent **entries;
     int count = scandir(folder, &entries, is_price_file, alphasort);
@@ -296,7 +291,7 @@ bool book_file_load_folder(struct book_file *book, const char *folder, char why[
     for (int i = 0; i < count; i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        good = good && book_file_load(book, path, why);
+        good = good && visit(data, path, why);
         free(entries[i]);
     }
     if (count >= 0)
@@ -304,7 +299,39 @@ bool book_file_load_folder(struct book_file *book, const char *folder, char why[
     return good;
 }
 
-void book_file_set_date(struct book_file *book, const char *as_of) { book->as_of = pool_copy(book->pool, as_of); }
+static bool load_visited(void *data, const char *path, char why[DOC_WHY])
+{
+    return book_file_load(data, path, why);
+}
+
+bool book_file_load_folder(struct book_file *book, const char *folder, char why[DOC_WHY])
+{
+    return each_file(folder, load_visited, book, why);
+}
+
+static bool digest_visited(void *data, const char *path, char why[DOC_WHY])
+{
+    size_t *digest = data;
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        snprintf(why, DOC_WHY, "%.180s cannot be read: %s", path, strerror(errno));
+        return false;
+    }
+    *digest = hash_text(*digest, strrchr(path, '/'));
+    for (int c; (c = getc_unlocked(file)) != EOF;)
+        *digest = (*digest ^ (unsigned char)c) * 1099511628211u;
+    fclose(file);
+    return true;
+}
+
+bool book_file_fingerprint(const char *folder, char ret_digest[17], char why[DOC_WHY])
+{
+    size_t digest = 14695981039346656037u;
+    if (!each_file(folder, digest_visited, &digest, why))
+        return false;
+    snprintf(ret_digest, 17, "%016zx", digest);
+    return true;
+}
 
 const char *book_file_date(const struct book_file *book, const char *name)
 {
@@ -312,11 +339,6 @@ const char *book_file_date(const struct book_file *book, const char *name)
         if (!strcmp(d->name, name))
             return d->date;
     return "";
-}
-
-const char *book_file_digest(const struct book_file *book)
-{
-    return book->digest_text;
 }
 
 size_t book_file_count(const struct book_file *book) { return book->count; }

@@ -25,8 +25,8 @@ bool book_file_load(struct book_file *book, const char *path, char why[DOC_WHY])
 // Every *.csv and *.csv.gz of a folder.
 bool book_file_load_folder(struct book_file *book, const char *folder, char why[DOC_WHY]);
 
-// Of all that was read, in its order: 16 hexadecimal digits.
-const char *book_file_digest(const struct book_file *book);
+// Of the files of a folder that book_file_load_folder() would read, without reading them as prices: 16 hexadecimal digits.
+bool book_file_fingerprint(const char *folder, char ret_digest[17], char why[DOC_WHY]);
 // The date in the head of the file of that name.
 const char *book_file_date(const struct book_file *book, const char *name);
 size_t book_file_count(const struct book_file *book);

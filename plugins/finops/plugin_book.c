@@ -91,66 +91,93 @@ int stored_book_open(struct soma_call *c, struct pool *pool, const char *date, s
 
 // --- the shipped files
 
-static int copy_row(struct soma_call *c, const char *import, const struct book_row *row)
+// COPY takes any pieces: rows are sent by the block, for a plugin in a process of its own each piece is a message.
+struct block {
+    struct soma_call *call;
+    char *text;
+    size_t used;
+};
+#define BLOCK ((size_t)128 << 10)
+#define ROW ((size_t)4 << 10)
+
+static int send_block(struct block *b)
+{
+    int r = b->used ? b->call->host->copy_data(b->call, b->text, b->used) : 0;
+    b->used = 0;
+    return r;
+}
+
+static int copy_row(struct block *b, const char *import, const struct book_row *row)
 {
     char amount[DEC_TEXT], from[DEC_TEXT], to[DEC_TEXT];
     const struct price *p = &row->price;
-    const char *line = soma_format(c, "%s,1,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,\"%s\",%.10s,%s,%s\n", import, row->provider, row->service, row->region, row->sku, row->term, p->unit,
+    int len = snprintf(b->text + b->used, ROW, "%s,1,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,\"%s\",%.10s,%s,%s\n", import, row->provider, row->service, row->region, row->sku, row->term, p->unit,
         dec_text(p->from, 0, from), dec_text(p->to, 0, to), dec_text(p->amount, 0, amount), p->currency, p->source, p->date, row->valid_from, row->valid_to);
-    return c->host->copy_data(c, line, strlen(line));
+    if (len < 0 || (size_t)len >= ROW)
+        return soma_fail(b->call, SOMA_INVALID, "a row of %s is longer than 4 KiB", row->file);
+    b->used += (size_t)len;
+    return b->used + ROW > BLOCK ? send_block(b) : 0;
 }
 
 // The rows of one file, from *i on.
-static int copy_file(struct soma_call *c, const struct book_file *file, size_t *i)
+static int copy_file(struct soma_call *c, const struct book_file *file, const char *digest, size_t *i)
 {
     struct soma_rows *rows;
     const struct book_row *first = book_file_row(file, *i);
+    struct block b = { .call = c, .text = soma_alloc(c, BLOCK) };
     int64_t copied = 0;
     int r = soma_run(c, &rows, "insert into price_import (kind, name, format, source, digest, as_of) values ('builtin', $1, 'soma', $2, $3, $4::date) returning id", first->file,
-        first->price.source, book_file_digest(file), book_file_date(file, first->file));
+        first->price.source, digest, book_file_date(file, first->file));
     const char *import = r ? NULL : c->host->value(rows, 0, 0);
     if (!r)
         r = c->host->copy_begin(c, "copy price (import_id, rank, provider, service, region, sku, term, unit, tier_from, tier_to, amount, currency, source, dated, valid_from, valid_to) "
                                    "from stdin (format csv)");
     for (; !r && *i < book_file_count(file) && !strcmp(book_file_row(file, *i)->file, first->file); ++*i)
-        r = copy_row(c, import, book_file_row(file, *i));
+        r = copy_row(&b, import, book_file_row(file, *i));
+    if (!r)
+        r = send_block(&b);
     if (!r)
         r = c->host->copy_end(c, &copied);
     return r ? r : soma_run(c, NULL, "update price_import set prices = $2::bigint where id = $1::bigint", import, soma_format(c, "%lld", (long long)copied));
 }
 
-static int replace_builtin(struct soma_call *c, const struct book_file *file)
+static int copy_folder(struct soma_call *c, const char *folder, const char *digest)
 {
-    struct soma_rows *rows;
-    int r = soma_run(c, &rows, "select count(*) from price_import where kind = 'builtin' and digest = $1", book_file_digest(file));
-    if (r || strcmp(c->host->value(rows, 0, 0), "0"))
-        return r;
-    r = soma_run(c, NULL, "delete from price_import where kind = 'builtin'");
+    char why[DOC_WHY] = "";
+    struct book_file *file = book_file_new();
+    int r = book_file_load_folder(file, folder, why) ? 0 : soma_fail(c, SOMA_INVALID, "the shipped prices cannot be read: %s", why);
+    if (!r)
+        r = soma_run(c, NULL, "delete from price_import where kind = 'builtin'");
     for (size_t i = 0; !r && i < book_file_count(file);)
-        r = copy_file(c, file, &i);
+        r = copy_file(c, file, digest, &i);
+    book_file_free(file);
     return r;
 }
 
-// Both processes of every node come here at once: one fills, the others wait and find it done.
-static int fill(struct soma_call *c, const struct book_file *file)
+static int replace_builtin(struct soma_call *c, const char *folder, const char *digest)
 {
+    struct soma_rows *rows;
+    int r = soma_run(c, NULL, "select pg_advisory_xact_lock(hashtext('finops prices'))");
+    if (!r)
+        r = soma_run(c, &rows, "select count(*) from price_import where kind = 'builtin' and digest = $1", digest);
+    if (r || strcmp(c->host->value(rows, 0, 0), "0"))
+        return r;
+    return copy_folder(c, folder, digest);
+}
+
+// Both processes of every node come here at once: one fills, the others wait and find it done.
+int stored_book_fill(struct soma_call *c)
+{
+    char why[DOC_WHY] = "", digest[17];
+    const char *folder = soma_format(c, "%s/prices", c->host->folder(c));
+    if (!book_file_fingerprint(folder, digest, why))
+        return soma_fail(c, SOMA_INVALID, "the shipped prices cannot be read: %s", why);
     int r = c->host->begin(c);
     if (!r)
-        r = soma_run(c, NULL, "select pg_advisory_xact_lock(hashtext('finops prices'))");
-    if (!r)
-        r = replace_builtin(c, file);
+        r = replace_builtin(c, folder, digest);
     if (!r)
         r = c->host->commit(c);
     if (r)
         c->host->rollback(c);
-    return r;
-}
-
-int stored_book_fill(struct soma_call *c)
-{
-    char why[DOC_WHY];
-    struct book_file *file = book_file_new();
-    int r = book_file_load_folder(file, soma_format(c, "%s/prices", c->host->folder(c)), why) ? fill(c, file) : soma_fail(c, SOMA_INVALID, "the shipped prices cannot be read: %s", why);
-    book_file_free(file);
     return r;
 }
