@@ -18,13 +18,6 @@
 #define PACKS_MAX 40           /* more than that: the mirror is made anew, which is its only garbage collection */
 #define OBJECTS_MAX 3000000u
 
-struct fetch {
-    const struct helper_request *r;
-    struct err *e;
-    int tried;      /* kinds of credentials already offered */
-    bool said;      /* a callback has filled *e */
-};
-
 static int say(struct fetch *f, int code, const char *words)
 {
     err_set(f->e, code, "%s", words);
@@ -49,7 +42,7 @@ static int code_of(int git_code, int klass, int fallback)
     }
 }
 
-static int failed(struct err *e, int git_code, int fallback, const char *what)
+int fetch_failed(struct err *e, int git_code, int fallback, const char *what)
 {
     const git_error *last = git_error_last();
     int klass = last ? last->klass : GIT_ERROR_NONE;
@@ -61,7 +54,7 @@ static int failed(struct err *e, int git_code, int fallback, const char *what)
 
 int fetch_error(struct err *e, int git_code, const char *what)
 {
-    return failed(e, git_code, ERR_INVALID, what);
+    return fetch_failed(e, git_code, ERR_INVALID, what);
 }
 
 /* ---- callbacks of the connection ---- */
@@ -279,7 +272,7 @@ static int peel(git_repository *repo, const git_oid *id, git_oid *ret, struct er
 
 /* ---- fetching ---- */
 
-static void set_callbacks(git_remote_callbacks *c, struct fetch *f)
+void fetch_set_callbacks(git_remote_callbacks *c, struct fetch *f)
 {
     c->credentials = on_credentials;
     c->certificate_check = on_certificate;
@@ -287,10 +280,10 @@ static void set_callbacks(git_remote_callbacks *c, struct fetch *f)
     c->payload = f;
 }
 
-static int download(struct fetch *f, git_remote *remote, const char *const *specs, size_t n)
+int fetch_download(struct fetch *f, git_remote *remote, const char *const *specs, size_t n)
 {
     git_fetch_options o = GIT_FETCH_OPTIONS_INIT;
-    set_callbacks(&o.callbacks, f);
+    fetch_set_callbacks(&o.callbacks, f);
     o.update_fetchhead = 0;
     o.prune = GIT_FETCH_NO_PRUNE;
     o.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
@@ -300,24 +293,24 @@ static int download(struct fetch *f, git_remote *remote, const char *const *spec
     int rc = git_remote_fetch(remote, &list, &o, NULL);
     if (rc == 0 || f->said)
         return rc == 0 ? 0 : f->e->code;
-    return failed(f->e, rc, ERR_UNAVAILABLE, "the fetch failed");
+    return fetch_failed(f->e, rc, ERR_UNAVAILABLE, "the fetch failed");
 }
 
-static int connect_remote(struct fetch *f, git_remote *remote)
+int fetch_connect(struct fetch *f, git_remote *remote, git_direction direction)
 {
     git_remote_connect_options o = GIT_REMOTE_CONNECT_OPTIONS_INIT;
-    set_callbacks(&o.callbacks, f);
+    fetch_set_callbacks(&o.callbacks, f);
     /* Credentials go to the registered host only, wherever it points. */
     o.follow_redirects = f->r->password ? GIT_REMOTE_REDIRECT_NONE : GIT_REMOTE_REDIRECT_INITIAL;
     o.proxy_opts.type = GIT_PROXY_AUTO;
-    int rc = git_remote_connect_ext(remote, GIT_DIRECTION_FETCH, &o);
+    int rc = git_remote_connect_ext(remote, direction, &o);
     if (rc == 0 || f->said)
         return rc == 0 ? 0 : f->e->code;
     const git_error *last = git_error_last();
     if (f->tried && last && strstr(last->message, "authenticate"))
         return err_set(f->e, ERR_DENIED, "the git host could not be satisfied with the ssh credentials; check that the key is a private key and that its passphrase is right: %s",
                        last->message);
-    return failed(f->e, rc, ERR_UNAVAILABLE, "cannot reach the repository");
+    return fetch_failed(f->e, rc, ERR_UNAVAILABLE, "cannot reach the repository");
 }
 
 static int fetch_ref(struct fetch *f, git_repository *repo, git_remote *remote, git_oid *ret, struct err *e)
@@ -348,7 +341,7 @@ static int fetch_ref(struct fetch *f, git_repository *repo, git_remote *remote, 
         const char *one[] = {spec}, *all[] = {"+refs/heads/*:refs/soma/heads/*", "+refs/tags/*:refs/soma/tags/*"};
         /* A HEAD that is a branch is fetched as that branch. */
         snprintf(spec, sizeof(spec), "+%s:refs/soma/head", head && head->symref_target ? head->symref_target : head ? head->name : "");
-        rc = head ? download(f, remote, one, 1) : download(f, remote, all, 2);
+        rc = head ? fetch_download(f, remote, one, 1) : fetch_download(f, remote, all, 2);
         if (rc != 0)
             return rc;
     }
@@ -369,7 +362,7 @@ static int open_remote(const struct helper_request *r, git_repository **ret, git
     if (open_mirror(r, &repo, e) != 0)
         return e->code;
     int rc = git_remote_create_anonymous(&remote, repo, r->url);
-    rc = rc != 0 ? fetch_error(e, rc, "the URL is not understood") : connect_remote(&f, remote);
+    rc = rc != 0 ? fetch_error(e, rc, "the URL is not understood") : fetch_connect(&f, remote, GIT_DIRECTION_FETCH);
     if (rc == 0)
         rc = fetch_ref(&f, repo, remote, ret_commit, e);
     git_remote_free(remote);

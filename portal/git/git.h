@@ -69,6 +69,31 @@ const struct git_entry *git_snapshot_entries(const struct git_snapshot *s, size_
 /* Appends a file's bytes (of a link: its target). ERR_TOO_LARGE beyond `max`, found before it is loaded. */
 int git_snapshot_read(struct git_snapshot *s, size_t index, size_t max, struct buf *out, struct err *e);
 
+/* ---- a first commit, made and pushed ---- */
+
+struct git_new_file { const char *path; const void *data; size_t len; bool executable; };
+
+struct git_publish {
+    const char *url;          /* of the repository to fill; a local one that is not there is made (bare), a remote one must be there, or its host make it */
+    const char *base;         /* local ones: the folder that must be there already; or NULL */
+    const char *branch;
+    const struct git_new_file *files; size_t n_files;
+    const char *author, *email, *message;
+    int64_t time;             /* of the commit, Unix seconds, UTC: equal requests make the same commit */
+    const char *scratch;      /* folder for work; made anew, and removed at the end */
+    bool look_only;           /* whether it could be done: ERR_CONFLICT when there is anything at all */
+    const struct git_credentials *credentials; /* or NULL */
+    struct git_limits limits;
+    bool (*canceled)(void *arg); /* asked about every second; or NULL */
+    void *arg;
+};
+
+/* Makes one commit without parents of the files and pushes it as `branch` to a repository that is empty: nothing that is there is ever overwritten. When the branch
+ * is there already and begins with exactly this commit, an earlier call did it: 0, with *ret_before. Cut off anywhere, it may be called again.
+ * Errors: ERR_CONFLICT (the repository holds something else), ERR_INVALID (a path that leads out, is there twice, or is file and folder at once; no bare
+ * repository), and those of git_snapshot_open(). The words never hold a credential. */
+int git_publish(const struct git_publish *p, char ret_commit[41], bool *ret_before, struct err *e);
+
 /* Removes a mirror that nobody needs any more; leaves one that a snapshot is using. */
 int git_mirror_remove(const char *mirror, struct err *e);
 

@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SOCKET 0
-
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -61,7 +59,7 @@ static int read_all(int fd, void *p, size_t n)
     return 0;
 }
 
-static int read_frame(int fd, char *ret_type, struct buf *out)
+int frame_read(int fd, char *ret_type, struct buf *out)
 {
     char head[5];
     uint32_t len;
@@ -86,7 +84,7 @@ static int send_error(const struct err *e)
     int32_t code = e->code;
     buf_add(&b, &code, sizeof(code));
     buf_str(&b, e->msg);
-    return frame_write(SOCKET, FRAME_ERROR, b.data, b.len);
+    return frame_write(HELPER_SOCKET, FRAME_ERROR, b.data, b.len);
 }
 
 static char *take_text(const json_t *request, const char *key)
@@ -100,7 +98,7 @@ static int read_request(struct helper_request *r, struct err *e)
     struct buf text = BUF_INIT;
     char type;
     json_t *j = NULL;
-    if (read_frame(SOCKET, &type, &text) != 0 || type != FRAME_REQUEST) {
+    if (frame_read(HELPER_SOCKET, &type, &text) != 0 || type != FRAME_REQUEST) {
         buf_wipe(&text);
         return err_set(e, ERR_INTERNAL, "git-helper is not for people: it is started by the node");
     }
@@ -111,14 +109,16 @@ static int read_request(struct helper_request *r, struct err *e)
     *r = (struct helper_request){take_text(j, "url"), take_text(j, "ref"), take_text(j, "mirror"), take_text(j, "known"), take_text(j, "username"), take_text(j, "password"),
                                  take_text(j, "ssh_key"), take_text(j, "passphrase"), take_text(j, "host_key"), json_integer_value(json_object_get(j, "ms")),
                                  json_integer_value(json_object_get(j, "bytes")), json_integer_value(json_object_get(j, "memory")),
-                                 (size_t)json_integer_value(json_object_get(j, "entries"))};
+                                 (size_t)json_integer_value(json_object_get(j, "entries")), take_text(j, "scratch"), take_text(j, "base"), take_text(j, "branch"),
+                                 take_text(j, "author"), take_text(j, "email"), take_text(j, "message"), json_integer_value(json_object_get(j, "time")),
+                                 json_is_true(json_object_get(j, "look_only"))};
     json_decref(j);
-    return r->url && r->ref ? 0 : err_set(e, ERR_INTERNAL, "the request is incomplete");
+    return r->url && (r->ref || (r->scratch && r->branch && r->author && r->email && r->message)) ? 0 : err_set(e, ERR_INTERNAL, "the request is incomplete");
 }
 
 static void free_request(struct helper_request *r)
 {
-    char *all[] = {r->url, r->ref, r->mirror, r->known, r->username, r->password, r->ssh_key, r->passphrase, r->host_key};
+    char *all[] = {r->url, r->ref, r->mirror, r->known, r->username, r->password, r->ssh_key, r->passphrase, r->host_key, r->scratch, r->base, r->branch, r->author, r->email, r->message};
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
         if (all[i])
             explicit_bzero(all[i], strlen(all[i]));
@@ -172,12 +172,12 @@ static int send_list(const struct tree_list *l)
         buf_add(&b, &len, 4);
         buf_add(&b, l->items[i].path, len);
         if (b.len > 256 * 1024 || i + 1 == l->n) {
-            if (frame_write(SOCKET, FRAME_ENTRIES, b.data, b.len) != 0)
+            if (frame_write(HELPER_SOCKET, FRAME_ENTRIES, b.data, b.len) != 0)
                 return -1;
             buf_clear(&b);
         }
     }
-    return frame_write(SOCKET, FRAME_END, NULL, 0);
+    return frame_write(HELPER_SOCKET, FRAME_END, NULL, 0);
 }
 
 /* Answers reads until the parent closes. */
@@ -187,7 +187,7 @@ static void serve_files(git_repository *repo, const struct tree_list *l, int64_t
     char type;
     for (;;) {
         alarm(0);
-        if (read_frame(SOCKET, &type, &request) != 0 || type != FRAME_READ || request.len != 12)
+        if (frame_read(HELPER_SOCKET, &type, &request) != 0 || type != FRAME_READ || request.len != 12)
             break;
         alarm((unsigned)(ms / 1000) + 10);
         uint32_t index;
@@ -197,7 +197,7 @@ static void serve_files(git_repository *repo, const struct tree_list *l, int64_t
         memcpy(&max, request.data + 4, 8);
         buf_clear(&data);
         int rc = index < l->n ? tree_read(repo, &l->items[index], max, &data, &e) : err_set(&e, ERR_INTERNAL, "no such file");
-        if ((rc == 0 ? frame_write(SOCKET, FRAME_DATA, data.data, data.len) : send_error(&e)) != 0)
+        if ((rc == 0 ? frame_write(HELPER_SOCKET, FRAME_DATA, data.data, data.len) : send_error(&e)) != 0)
             break;
     }
     buf_done(&request);
@@ -217,11 +217,22 @@ static int answer(const struct helper_request *r, struct err *e)
         text[GIT_OID_HEXSZ] = unchanged ? '1' : '0';
         if (!unchanged)
             rc = tree_list_commit(repo, &commit, &list, e);
-        if (rc == 0 && frame_write(SOCKET, FRAME_COMMIT, text, GIT_OID_HEXSZ + 1) == 0 && send_list(&list) == 0)
+        if (rc == 0 && frame_write(HELPER_SOCKET, FRAME_COMMIT, text, GIT_OID_HEXSZ + 1) == 0 && send_list(&list) == 0)
             serve_files(repo, &list, r->ms);
     }
     tree_list_done(&list);
     git_repository_free(repo);
+    return rc;
+}
+
+static int answer_push(const struct helper_request *r, struct err *e)
+{
+    char text[GIT_OID_HEXSZ + 2];
+    bool before = false;
+    int rc = push_publish(r, text, &before, e);
+    text[GIT_OID_HEXSZ] = before ? '1' : '0';
+    if (rc == 0)
+        frame_write(HELPER_SOCKET, FRAME_COMMIT, text, GIT_OID_HEXSZ + 1);
     return rc;
 }
 
@@ -240,7 +251,7 @@ int git_helper_main(void)
         alarm((unsigned)(r.ms / 1000) + 10); /* should the parent hang */
         limit_self(&r);
         setup_library();
-        rc = answer(&r, &e);
+        rc = r.scratch ? answer_push(&r, &e) : answer(&r, &e);
         git_libgit2_shutdown();
     }
     if (rc != 0)

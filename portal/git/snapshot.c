@@ -69,9 +69,9 @@ static int wait_readable(struct git_snapshot *s, int64_t deadline, struct err *e
     for (;;) {
         int64_t left = deadline - clock_mono_ms();
         if (left <= 0)
-            return err_set(e, ERR_TIMEOUT, "the git host took longer than %lld s; the refresh was given up", (long long)(s->ms / 1000));
+            return err_set(e, ERR_TIMEOUT, "the git host took longer than %lld s; it was given up", (long long)(s->ms / 1000));
         if (s->canceled && s->canceled(s->arg))
-            return err_set(e, ERR_CANCELED, "the refresh was asked to stop");
+            return err_set(e, ERR_CANCELED, "it was asked to stop");
         struct pollfd p = {.fd = s->fd, .events = POLLIN};
         int n = poll(&p, 1, left > 1000 ? 1000 : (int)left);
         if (n > 0)
@@ -92,7 +92,7 @@ static int child_ended(struct git_snapshot *s, struct err *e)
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
         return err_set(e, ERR_TOO_LARGE, "the repository is too large: reading it took more processor time than one repository may take");
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        return err_set(e, ERR_TIMEOUT, "the git host took longer than %lld s; the refresh was given up", (long long)(s->ms / 1000));
+        return err_set(e, ERR_TIMEOUT, "the git host took longer than %lld s; it was given up", (long long)(s->ms / 1000));
     if (WIFSIGNALED(status))
         return err_set(e, ERR_TOO_LARGE, "the git helper was ended by signal %d; the repository may unfold to more memory than one may take", WTERMSIG(status));
     return err_set(e, ERR_INTERNAL, "the git helper ended with status %d; it must be started by a program that hands over to git_helper_main()", WEXITSTATUS(status));
@@ -191,30 +191,47 @@ static void put(json_t *j, const char *key, const char *value)
         json_object_set_new(j, key, json_text(value));
 }
 
-static int send_request(struct git_snapshot *s, const struct git_request *r, struct err *e)
+void helper_put_common(json_t *j, const char *url, const struct git_credentials *c, const struct git_limits *l, int64_t ms)
 {
     static const struct git_credentials none;
-    const struct git_credentials *c = r->credentials ? r->credentials : &none;
-    json_t *j = json_object();
-    put(j, "url", r->url);
-    put(j, "mirror", r->mirror);
-    put(j, "known", r->known);
+    if (!c)
+        c = &none;
+    put(j, "url", url);
     put(j, "username", c->username);
     put(j, "password", c->password);
     put(j, "ssh_key", c->ssh_key);
     put(j, "passphrase", c->passphrase);
     put(j, "host_key", c->host_key);
+    json_object_set_new(j, "ms", json_integer(ms));
+    json_object_set_new(j, "bytes", json_integer(l->bytes > 0 ? l->bytes : 256 << 20));
+    json_object_set_new(j, "memory", json_integer(l->memory > 0 ? l->memory : 512 << 20));
+    json_object_set_new(j, "entries", json_integer(l->entries > 0 ? (json_int_t)l->entries : 100000));
+}
+
+int helper_send(struct git_snapshot *s, enum frame_type type, const void *p, size_t n, struct err *e)
+{
+    if (frame_write(s->fd, type, p, n) == 0)
+        return 0;
+    /* It went before it had read all: it said why, or the way it ended tells. */
+    BUF_AUTO b = BUF_INIT;
+    char got;
+    int rc = helper_receive(s, &got, &b, e);
+    return rc ? rc : err_set(e, ERR_INTERNAL, "the git helper stopped listening");
+}
+
+static int send_request(struct git_snapshot *s, const struct git_request *r, struct err *e)
+{
+    json_t *j = json_object();
+    helper_put_common(j, r->url, r->credentials, &r->limits, s->ms);
+    put(j, "mirror", r->mirror);
+    put(j, "known", r->known);
     json_object_set_new(j, "ref", json_text(r->ref ? r->ref : ""));
-    json_object_set_new(j, "ms", json_integer(s->ms));
-    json_object_set_new(j, "bytes", json_integer(r->limits.bytes > 0 ? r->limits.bytes : 256 << 20));
-    json_object_set_new(j, "memory", json_integer(r->limits.memory > 0 ? r->limits.memory : 512 << 20));
-    json_object_set_new(j, "entries", json_integer(r->limits.entries > 0 ? (json_int_t)r->limits.entries : 100000));
     struct buf text = BUF_INIT;
     json_write(j, &text);
     json_decref(j);
-    int rc = frame_write(s->fd, FRAME_REQUEST, text.data, text.len);
+    int rc = helper_send(s, FRAME_REQUEST, text.data, text.len, e);
     buf_wipe(&text);
-    return rc == 0 ? 0 : child_ended(s, e);
+    return rc;
 }
 
 /* ---- the list ---- */
@@ -282,21 +299,37 @@ static int make_mirror_folder(const struct git_request *r, struct err *e)
     return rc;
 }
 
-int git_snapshot_open(const struct git_request *r, struct git_snapshot **ret, struct err *e)
+int helper_start(int64_t ms, bool (*canceled)(void *arg), void *arg, struct git_snapshot **ret, struct err *e)
 {
     struct git_snapshot *s = calloc(1, sizeof(*s));
     if (!s)
-        return err_set(e, ERR_NOMEM, "no memory for a snapshot");
+        return err_set(e, ERR_NOMEM, "no memory for the git helper");
     s->arena = arena_new();
     s->fd = -1;
-    s->ms = r->limits.ms > 0 ? r->limits.ms : 120000;
-    s->canceled = r->canceled;
-    s->arg = r->arg;
+    s->ms = ms > 0 ? ms : 120000;
+    s->canceled = canceled;
+    s->arg = arg;
+    int rc = start_child(s, e);
+    if (rc != 0)
+        git_snapshot_close(s);
+    else
+        *ret = s;
+    return rc;
+}
+
+int helper_receive(struct git_snapshot *s, char *ret_type, struct buf *out, struct err *e)
+{
+    return receive_frame(s, ret_type, out, clock_mono_ms() + s->ms, e);
+}
+
+int git_snapshot_open(const struct git_request *r, struct git_snapshot **ret, struct err *e)
+{
+    struct git_snapshot *s = NULL;
     int rc = git_url_check(r->url, false, e);
     if (rc == 0)
         rc = make_mirror_folder(r, e);
     if (rc == 0)
-        rc = start_child(s, e);
+        rc = helper_start(r->limits.ms, r->canceled, r->arg, &s, e);
     if (rc == 0)
         rc = send_request(s, r, e);
     if (rc == 0)
