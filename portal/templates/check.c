@@ -288,6 +288,82 @@ static bool check_monitoring(struct checker *c, struct check_template *t)
     return ok;
 }
 
+/* ---- the skeleton of a repository ---- */
+
+struct usage { const json_t *values; bool *used; const char *unknown; };
+
+static void note_use(const char *name, size_t len, void *arg)
+{
+    struct usage *u = arg;
+    const char *key;
+    const json_t *value;
+    size_t i = 0;
+    bool found = false;
+    json_object_foreach((json_t *)u->values, key, value) {
+        bool same = strlen(key) == len && strncmp(key, name, len) == 0;
+        u->used[i++] |= same;
+        found |= same;
+    }
+    if (!found)
+        u->unknown = name;
+}
+
+static bool check_skeleton_path(struct checker *c, const char *path, struct usage *u)
+{
+    u->unknown = NULL;
+    const char *why = expand_each(path, note_use, u);
+    if (!why && u->unknown)
+        why = "has a ${...} in its name that is none of spec.repository.values";
+    if (why)
+        finding_add(c->findings, path, 0, "%s", why);
+    return !why;
+}
+
+/* Every value must be used somewhere: a misspelt one would otherwise do nothing, silently. */
+static bool check_values_used(struct checker *c, const struct check_template *t, const struct usage *u)
+{
+    const char *key;
+    const json_t *value;
+    size_t i = 0;
+    bool ok = true;
+    json_object_foreach((json_t *)u->values, key, value)
+        if (!u->used[i++]) {
+            const char *pointer = arena_printf(c->arena, "/spec/repository/values/%s", key);
+            finding_add(c->findings, t->manifest_path, manifest_line(t, pointer), "%s: no file of the skeleton holds ${%s}", pointer, key);
+            ok = false;
+        }
+    return ok;
+}
+
+static bool check_repository(struct checker *c, struct check_template *t)
+{
+    const json_t *spec = json_object_get(t->manifest, "spec"), *repository = json_object_get(spec, "repository");
+    const char *at = "/spec/repository/skeleton", *name = json_string_value(json_object_get(repository, "skeleton"));
+    struct usage u = {.values = json_object_get(repository, "values")};
+    size_t n = 0;
+    bool ok = true;
+    BUF_AUTO folder = BUF_INIT;
+    if (!repository)
+        return true;
+    u.used = arena_alloc(c->arena, json_object_size(u.values) + 1);
+    if (!path_join(t->folder, name, &folder) || strcmp(buf_cstr(&folder), t->folder) == 0 || !path_below(buf_cstr(&folder), t->folder)) {
+        finding_add(c->findings, t->manifest_path, manifest_line(t, at), "%s: must be a folder within the golden path's folder", at);
+        return false;
+    }
+    for (size_t i = 0; i < t->n_files; i++) {
+        const struct check_file *f = &t->files[i];
+        if (!path_below(f->path, folder.data))
+            continue;
+        n++;
+        ok = check_skeleton_path(c, f->path, &u) && ok;
+        if (skeleton_is_text(f->data, f->len))
+            skeleton_each(f->data, f->len, note_use, &u);
+    }
+    if (n == 0)
+        finding_add(c->findings, t->manifest_path, manifest_line(t, at), "%s: there is no file in the folder \"%s\"", at, folder.data);
+    return n > 0 && check_values_used(c, t, &u) && ok;
+}
+
 /* ---- one golden path ---- */
 
 /* Reads the module and what it calls; marks their folders' files as the golden path's too. */
@@ -336,6 +412,7 @@ static int check_one(struct checker *c, struct check_template *t, size_t manifes
     if (rc != 0)
         return rc;
     ok = fill_files(c, t, mine) && ok;
+    ok = check_repository(c, t) && ok;
     t->ok = check_monitoring(c, t) && ok;
     return 0;
 }

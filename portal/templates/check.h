@@ -68,6 +68,17 @@ bool cross_check(const struct check_template *t, const struct hcl_module *m, str
 /* Calls fn for each ${name} of `text`; returns why the text is malformed, or NULL. */
 const char *expand_each(const char *text, void (*fn)(const char *name, size_t len, void *arg), void *arg);
 
+/* ---- skeleton.c: files of a repository that is made ---- */
+
+/* Whether values are put into it: valid UTF-8 without NUL. */
+bool skeleton_is_text(const char *data, size_t len);
+/* Calls fn for each ${name} of a text. Unlike texts of the manifest: any other $ or { is the file's own affair. */
+void skeleton_each(const char *data, size_t len, void (*fn)(const char *name, size_t len, void *arg), void *arg);
+/* Appends the text with ${name} filled in where `values` has a text of that name; `$${name}` of such a name is a plain ${name}; all else stays as it is. */
+void skeleton_fill(const char *data, size_t len, const json_t *values, struct buf *out);
+/* One file of a skeleton with the values in place; `path` is relative to the skeleton. ERR_INVALID: its name leads elsewhere. */
+int skeleton_render(const char *path, const char *data, size_t len, const json_t *values, struct arena *a, struct templates_file *ret, struct err *e);
+
 /* ---- constraint.c: "~> 1.5, != 1.7.0" ---- */
 
 /* Why a constraint cannot be read, or NULL. In the arena. */

@@ -200,6 +200,47 @@ static void broken_manifests_name_their_line(void **state)
     assert_int_equal(failed, 0);
 }
 
+static void repositories_are_held_against_their_skeleton(void **state)
+{
+    (void)state;
+    struct template_report r;
+    char *good = replaced(manifest, "  catalog:\n",
+                          "  repository:\n"                                           /* 29 */
+                          "    skeleton: skel\n"                                        /* 30 */
+                          "    name: ${team}-${name}\n"                                 /* 31 */
+                          "    branch: main\n"                                          /* 32 */
+                          "    values:\n"                                               /* 33 */
+                          "      service: ${name}\n"                                    /* 34 */
+                          "      host: ${outputs.host}\n"                               /* 35 */
+                          "  catalog:\n    description: ${outputs.repository_url}\n"); /* 36-37 */
+    testgit_run(base, "mkdir -p 'db/skel/${service}'; echo '${host} ${HOME}' >'db/skel/${service}/x'");
+    testgit_write(base, "db/template.yaml", good);
+    check(&r);
+    print_report(&r);
+    assert_int_equal(r.n_findings, 0);
+    templates_report_done(&r);
+    static const struct { const char *from, *to; int line; const char *words; } cases[] = {
+        {"skeleton: skel", "skeleton: none", 30, "no file"}, {"skeleton: skel", "skeleton: .", 30, "within"}, {"skeleton: skel", "skeleton: ../skel", 30, "within"},
+        {"    skeleton: skel\n", "", 29, "skeleton"}, {"skeleton: skel", "skeleto: skel", 30, "skeleto"},
+        {"${team}-${name}", "${team}-${outputs.host}", 31, "before anything is made"}, {"${team}-${name}", "${teem}", 31, "not known"},
+        {"branch: main", "branch: a..b", 32, "branch"}, {"branch: main", "branch: -x", 32, "branch"}, {"branch: main", "branch: refs/heads/x", 32, "branch"},
+        {"service: ${name}", "service: ${nam}", 34, "not known"}, {"service: ${name}", "sevice: ${name}", 34, "no file of the skeleton holds"},
+        {"${outputs.host}", "${outputs.url}", 35, "sensitive"}, {"host: ${outputs.host}", "host: ${outputs.repository_url}", 35, "before the repository"},
+        {"    url: {", "    repository_url: {title: R}\n    url: {", 25, "made by spec.repository"},
+        {"datname: \"${name}\"", "datname: \"${outputs.repository_url}\"", 28, "only spec.catalog"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = replaced(good, cases[i].from, cases[i].to);
+        testgit_write(base, "db/template.yaml", text);
+        free(text);
+        expect("template.yaml", cases[i].line, cases[i].words);
+    }
+    testgit_write(base, "db/template.yaml", good);
+    testgit_run(base, "echo x >'db/skel/${colour}.txt'");
+    expect("skel/${colour}.txt", 0, "in its name");
+    free(good);
+}
+
 static void broken_modules_name_their_line(void **state)
 {
     (void)state;
@@ -370,7 +411,7 @@ static void no_golden_path_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        each_anew(good_one_is_in_order), each_anew(broken_manifests_name_their_line), each_anew(broken_modules_name_their_line), each_anew(hostile_files_are_named),
+        each_anew(good_one_is_in_order), each_anew(broken_manifests_name_their_line), each_anew(broken_modules_name_their_line), each_anew(repositories_are_held_against_their_skeleton), each_anew(hostile_files_are_named),
         each_anew(limits_are_kept), each_anew(broken_files_of_monitoring_are_named), each_anew(one_broken_does_not_hide_others),
         each_anew(shared_modules_are_reached_within_the_work_tree), each_anew(what_lies_beside_does_not_matter_before_a_push), each_anew(no_golden_path_is_an_error),
     };

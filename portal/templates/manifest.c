@@ -264,12 +264,18 @@ static void check_name(const char *name, size_t len, void *arg)
     for (size_t i = 0; plain[i]; i++)
         if (strcmp(word, plain[i]) == 0)
             return;
-    if (strncmp(word, "outputs.", 8) == 0) {
+    bool in_repository = strncmp(n->at, "/spec/repository", 16) == 0;
+    if (strcmp(word, "outputs." TEMPLATES_REPOSITORY_URL) == 0 && json_object_get(n->spec, "repository")) {
+        if (strncmp(n->at, "/spec/catalog", 13) != 0)
+            fault(n, n->at, "${%s} is not known before the repository is there; only spec.catalog may use it", word);
+    } else if (strncmp(word, "outputs.", 8) == 0 && strcmp(n->at, "/spec/repository/name") == 0) {
+        fault(n, n->at, "${%s} is not known before anything is made, when the repository's name must be", word);
+    } else if (strncmp(word, "outputs.", 8) == 0) {
         const json_t *output = json_object_get(json_object_get(n->spec, "outputs"), word + 8);
         if (!output)
             fault(n, n->at, "${%s} names no output of spec.outputs", word);
         else if (json_is_true(json_object_get(output, "sensitive")))
-            fault(n, n->at, "${%s} is sensitive; it would stand in clear in the catalog", word);
+            fault(n, n->at, "${%s} is sensitive; it would stand in clear in the %s", word, in_repository ? "repository" : "catalog");
     } else if (strncmp(word, "parameters.", 11) == 0) {
         char top[120];
         struct known k = {.name = top};
@@ -310,6 +316,18 @@ static void check_texts(struct inspection *n, const json_t *value, const char *a
     }
 }
 
+/* Its link is an output that the module does not make. */
+static void check_repository(struct inspection *n)
+{
+    const json_t *repository = json_object_get(n->spec, "repository");
+    if (!repository)
+        return;
+    check_texts(n, json_object_get(repository, "name"), "/spec/repository/name", 0);
+    check_texts(n, json_object_get(repository, "values"), "/spec/repository/values", 0);
+    if (json_object_get(json_object_get(n->spec, "outputs"), TEMPLATES_REPOSITORY_URL))
+        fault(n, "/spec/outputs/" TEMPLATES_REPOSITORY_URL, "is made by spec.repository; leave it out here");
+}
+
 bool manifest_check(const struct check_template *t, struct findings *f)
 {
     size_t before = f->n + f->dropped;
@@ -317,6 +335,7 @@ bool manifest_check(const struct check_template *t, struct findings *f)
     check_names(&n);
     check_parameters(&n);
     check_engine(&n);
+    check_repository(&n);
     check_texts(&n, json_object_get(n.spec, "catalog"), "/spec/catalog", 0);
     check_texts(&n, json_object_get(json_object_get(n.spec, "monitoring"), "labels"), "/spec/monitoring/labels", 0);
     return f->n + f->dropped == before;

@@ -118,6 +118,23 @@ static const char text[] = TEXT_OF(
             }
           }
         },
+        "repository": {
+          "type": "object",
+          "additionalProperties": false,
+          "required": ["skeleton"],
+          "properties": {
+            "skeleton": { "type": "string", "minLength": 1, "maxLength": 200 },
+            "name": { "type": "string", "minLength": 1, "maxLength": 200, "default": "${name}" },
+            "branch": { "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", "not": { "pattern": "[.][.]|[.]$|[.]lock$" }, "default": "main" },
+            "values": {
+              "type": "object",
+              "maxProperties": 50,
+              "default": {},
+              "propertyNames": { "pattern": "^[a-zA-Z][a-zA-Z0-9_]{0,62}$" },
+              "additionalProperties": { "type": "string", "maxLength": 1000 }
+            }
+          }
+        },
         "catalog": {
           "type": "object",
           "additionalProperties": false,

@@ -41,6 +41,60 @@ static void hostile_names_are_seen(void **state)
         assert_null(path_problem(good[i]));
 }
 
+static void skeletons_take_their_values_and_nothing_else(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *expected; } cases[] = {
+        {"", ""}, {"plain $ { } text", "plain $ { } text"}, {"${a}", "one"}, {"x${a}y${b}z", "xoneytwoz"}, {"${a}${a}", "oneone"}, {"${c}", "${c}"}, {"$${a}", "${a}"},
+        {"$${c}", "$${c}"}, {"$$${a}", "$${a}"}, {"${ a }", "${ a }"}, {"${a", "${a"}, {"${", "${"}, {"$", "$"}, {"${}", "${}"}, {"${a.b}", "${a.b}"}, {"#{a} {{a}} %{a}", "#{a} {{a}} %{a}"},
+        {"${d}", "${a}"}};
+    json_t *values = json_pack("{s:s,s:s,s:s}", "a", "one", "b", "two", "d", "${a}");
+    BUF_AUTO b = BUF_INIT;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buf_clear(&b);
+        skeleton_fill(cases[i].text, strlen(cases[i].text), values, &b);
+        if (strcmp(buf_cstr(&b), cases[i].expected))
+            fail_msg("%s: %s", cases[i].text, buf_cstr(&b));
+    }
+    json_decref(values);
+}
+
+static void skeletons_files_stay_inside(void **state)
+{
+    (void)state;
+    ARENA_AUTO a = arena_new();
+    json_t *values = json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", "shop", "up", "..", "slash", "a/b", "none", "", "git", ".git");
+    static const struct { const char *path, *expected; } cases[] = {
+        {"src/${name}/main.py", "src/shop/main.py"}, {"${name}", "shop"}, {"${other}.txt", "${other}.txt"}, {"${up}/x", NULL}, {"x/${up}/${up}/y", NULL}, {"${slash}", NULL},
+        {"${none}/x", NULL}, {"x/${none}", NULL}, {"${git}/config", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err e = ERR_INIT;
+        struct templates_file f;
+        int rc = skeleton_render(cases[i].path, "${name}\n", 8, values, a, &f, &e);
+        assert_int_equal(rc, cases[i].expected ? 0 : ERR_INVALID);
+        if (cases[i].expected) {
+            assert_string_equal(f.path, cases[i].expected);
+            assert_int_equal(f.len, 5);
+            assert_memory_equal(f.data, "shop\n", 5);
+        }
+    }
+    static const struct { const char *data; size_t len; bool text, executable; } kinds[] = {
+        {"#!/bin/sh ${name}", 17, true, true}, {"${name}\0", 8, false, false}, {"\xff${name}", 8, false, false}, {"\xc3\xa4${name}", 9, true, false}, {"", 0, true, false}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct err e = ERR_INIT;
+        struct templates_file f;
+        assert_int_equal(skeleton_render("x", kinds[i].data, kinds[i].len, values, a, &f, &e), 0);
+        assert_int_equal(f.executable, kinds[i].executable);
+        if (!kinds[i].text) {
+            assert_int_equal(f.len, kinds[i].len);
+            assert_memory_equal(f.data, kinds[i].data, f.len);
+        } else if (kinds[i].len) {
+            assert_non_null(memmem(f.data, f.len, "shop", 4));
+        }
+    }
+    json_decref(values);
+}
+
 static void constraints_hold_as_terraform_reads_them(void **state)
 {
     (void)state;
@@ -134,7 +188,8 @@ static void damaged_archives_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths_stay_inside), cmocka_unit_test(hostile_names_are_seen), cmocka_unit_test(constraints_hold_as_terraform_reads_them),
+        cmocka_unit_test(paths_stay_inside), cmocka_unit_test(hostile_names_are_seen), cmocka_unit_test(skeletons_take_their_values_and_nothing_else),
+        cmocka_unit_test(skeletons_files_stay_inside), cmocka_unit_test(constraints_hold_as_terraform_reads_them),
         cmocka_unit_test(expressions_are_filled), cmocka_unit_test(archives_are_written_and_confined), cmocka_unit_test(damaged_archives_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,8 @@ const json_t *templates_monitoring(const struct template_version *v);  /* {expor
 const json_t *templates_catalog(const struct template_version *v);     /* never NULL; kind and type are filled in: {kind, type, title, description, lifecycle, system, tags, links, relations, endpoints} */
 const json_t *templates_destroy(const struct template_version *v);     /* {endSessions: "postgresql"} */
 const json_t *templates_environments(const struct template_version *v);/* array of names; NULL: all */
+const json_t *templates_repository(const struct template_version *v);  /* {skeleton, name, branch, values}; NULL: none is made */
+#define TEMPLATES_REPOSITORY_URL "repository_url" /* the output that a repository brings */
 int64_t templates_typical_seconds(const struct template_version *v);   /* 0: not given */
 
 /* Whether the manifest allows this environment: ERR_INVALID naming those that it allows. */
@@ -88,6 +90,15 @@ int templates_make_values(const struct template_version *v, json_t **ret, struct
  * parameters: {...}, outputs: {...}}. What is missing becomes "". Only sensitive outputs are refused at publishing, so leave them out of values.
  * In the arena. `$${` is a plain `${`. */
 const char *templates_expand(const char *text, const json_t *values, struct arena *a);
+
+/* The repository's name, `spec.repository.name` filled in: parts of letters, digits, dots, dashes and underscores, joined by slashes. ERR_INVALID with words. In the arena. */
+int templates_repository_name(const struct template_version *v, const json_t *values, struct arena *a, const char **ret, struct err *e);
+/* The named values for the skeleton, filled in: a new object, owned by the caller. ERR_INVALID when one holds a control character or is longer than 4,000 bytes. */
+int templates_repository_values(const struct template_version *v, const json_t *values, struct arena *a, json_t **ret, struct err *e);
+/* The skeleton's files with those values in place, in their names and, where they are text, in what they hold; paths relative to the skeleton. A file that begins with
+ * "#!" is executable. ERR_INVALID: a value makes a name of a file that leads elsewhere. In the arena. */
+struct templates_file { const char *path; const char *data; size_t len; bool executable; };
+int templates_skeleton(struct db_conn *c, const struct template_version *v, const json_t *named, struct arena *a, struct templates_file **ret, size_t *ret_n, struct err *e);
 
 /* Writes the version's files below `dir` (which exists, 0700, and is empty): files 0600, folders 0700, no links. *ret_module is the module's folder
  * relative to `dir` ("." or "a/b"): run the engine there, since its local modules (`../modules/x`) lie beside it at their places. */

@@ -19,6 +19,7 @@ const json_t *templates_monitoring(const struct template_version *v) { return sp
 const json_t *templates_catalog(const struct template_version *v) { return spec(v, "catalog"); }
 const json_t *templates_destroy(const struct template_version *v) { return spec(v, "destroy"); }
 const json_t *templates_environments(const struct template_version *v) { return spec(v, "environments"); }
+const json_t *templates_repository(const struct template_version *v) { return spec(v, "repository"); }
 int64_t templates_typical_seconds(const struct template_version *v) { return json_integer_value(spec(v, "typicalSeconds")); }
 
 /* ---- reading ---- */
@@ -247,6 +248,26 @@ static int keep_file(const struct archive_file *f, void *arg, struct err *e)
     }
     l->items[l->n++] = (struct archive_file){arena_strdup(l->arena, f->path), copy_bytes(l->arena, f->data, f->len), f->len};
     return 0;
+}
+
+int templates_skeleton(struct db_conn *c, const struct template_version *v, const json_t *named, struct arena *a, struct templates_file **ret, size_t *ret_n, struct err *e)
+{
+    struct files f;
+    struct listing l = {.arena = a};
+    BUF_AUTO folder = BUF_INIT;
+    int rc = load_files(c, v->id, a, &f, e);
+    if (rc == 0)
+        rc = archive_each(f.content, f.len, keep_file, &l, e);
+    if (rc == 0 && !path_join(f.folder, json_string_value(json_object_get(templates_repository(v), "skeleton")), &folder))
+        rc = err_set(e, ERR_INTERNAL, "the skeleton's folder of %s leads elsewhere", v->name);
+    struct templates_file *files = arena_alloc(a, (l.n + 1) * sizeof(*files));
+    size_t n = 0;
+    for (size_t i = 0; i < l.n && rc == 0; i++)
+        if (path_below(l.items[i].path, buf_cstr(&folder)))
+            rc = skeleton_render(l.items[i].path + folder.len + 1, l.items[i].data, l.items[i].len, named, a, &files[n++], e);
+    *ret = files;
+    *ret_n = n;
+    return rc;
 }
 
 /* The archive's folders as the module reader asks for them. */
