@@ -88,7 +88,8 @@ static int open_all(struct work *w, struct err *e)
                                                     .fetch_ms = config_int(c, "templates_fetch_seconds") * 1000, .fetch_bytes = config_int(c, "templates_fetch_mib") << 20});
     cluster_set_event_days((int)config_int(c, "event_days"));
     gates_register_builtin();
-    provision_configure(&(struct provision_options){.db = n->db, .cluster = w->cluster, .node_id = n->id, .runs_dir = n->runs_dir, .engine = config_str(c, "engine"),
+    provision_configure(&(struct provision_options){.db = n->db, .cluster = w->cluster, .node_id = n->id, .data_dir = config_str(c, "data_dir"), .runs_dir = n->runs_dir,
+                                                    .engine = config_str(c, "engine"),
                                                     .providers = config_str(c, "provider_mirror"), .leash = w->leash, .plan_wall_ms = config_int(c, "plan_minutes") * 60000,
                                                     .apply_wall_ms = config_int(c, "apply_minutes") * 60000});
     int swept = provision_sweep(true, e);

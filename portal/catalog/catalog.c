@@ -26,13 +26,22 @@ static json_t *tags_of(const json_t *described)
     return json_is_array(tags) ? json_deep_copy(tags) : json_array();
 }
 
-static json_t *links_of(const json_t *described, const json_t *values, struct arena *a)
+/* The repository that the golden path made; NULL when it makes none. */
+static const char *repository_of(const struct catalog_service *s)
 {
+    return templates_repository(s->version) ? json_string_value(json_object_get(json_object_get(s->values, "outputs"), TEMPLATES_REPOSITORY_URL)) : NULL;
+}
+
+static json_t *links_of(const struct catalog_service *s, const json_t *described, struct arena *a)
+{
+    const json_t *values = s->values;
     json_t *links = json_array();
     size_t i;
     const json_t *link;
     json_array_foreach(json_object_get(described, "links"), i, link)
         json_array_append_new(links, json_pack("{s:o,s:o}", "url", filled(text(link, "url", ""), values, a), "title", filled(text(link, "title", ""), values, a)));
+    if (repository_of(s))
+        json_array_append_new(links, json_pack("{s:s,s:s}", "url", repository_of(s), "title", "Repository"));
     return links;
 }
 
@@ -63,10 +72,12 @@ static json_t *entity_of(const struct catalog_service *s, const json_t *describe
     const json_t *v = s->values;
     json_t *annotations = json_pack("{s:s,s:s,s:s,s:s}", "soma.dev/service-id", s->id, "soma.dev/template", s->template, "soma.dev/environment", text(v, "environment", ""),
                                     "soma.dev/cost-centre", text(v, "cost_centre", ""));
+    if (repository_of(s))
+        json_object_set_new(annotations, "backstage.io/source-location", json_text(arena_printf(a, "url:%s", repository_of(s))));
     json_t *labels = json_object_get(v, "tags") ? json_deep_copy(json_object_get(v, "tags")) : json_object();
     json_t *metadata = json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "namespace", "default", "name", s->name, "uid", s->id,
                                  "title", filled(text(described, "title", s->name), v, a), "description", filled(text(described, "description", ""), v, a),
-                                 "annotations", annotations, "labels", labels, "tags", tags_of(described), "links", links_of(described, v, a));
+                                 "annotations", annotations, "labels", labels, "tags", tags_of(described), "links", links_of(s, described, a));
     json_t *spec = json_pack("{s:s,s:s,s:s,s:s,s:s,s:o}", "type", text(described, "type", s->version->type ? s->version->type : "service"), "owner",
                              arena_printf(a, "group:default/%s", s->team), "lifecycle", text(described, "lifecycle", text(v, "environment", "")), "costCentre",
                              text(v, "cost_centre", ""), "orderedBy", text(v, "owner", ""), "endpoints", endpoints_of(described, v, a));

@@ -228,6 +228,15 @@ static bool line_sessions(struct buf *out, const json_t *data, bool colour)
     return *text_of(data, "database");
 }
 
+static bool line_repository(struct buf *out, const json_t *data, bool colour)
+{
+    (void)colour;
+    buf_str(out, "  repository ");
+    add_clean(out, text_of(data, "repository"));
+    buf_str(out, *text_of(data, "commit") ? " filled and pushed" : " stays; delete it there if nobody needs it");
+    return *text_of(data, "repository");
+}
+
 static const struct line_kind {
     const char *type;
     bool (*line)(struct buf *out, const json_t *data, bool colour);
@@ -236,6 +245,8 @@ static const struct line_kind {
     {"gate.decision", line_gate},
     {"order.warning", line_warning},
     {"order.sessions_ended", line_sessions},
+    {"repository.pushed", line_repository},
+    {"repository.kept", line_repository},
     {"terraform.diagnostic", line_diagnostic},
     {"terraform.planned_change", line_planned},
     {"terraform.change_summary", line_summary},

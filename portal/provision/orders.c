@@ -83,6 +83,14 @@ static int check_environment(struct db_conn *c, const struct accept *a, struct e
     return ERR_DENIED;
 }
 
+/* A golden path that makes a repository needs a place for it, a name that will do, and values that can be written down. */
+static int check_repository(struct db_conn *c, const struct accept *a, struct err *e)
+{
+    json_auto_t *values = json_pack("{s:s,s:s,s:s,s:s,s:s,s:O}", "name", a->name, "team", a->team, "environment", a->environment, "owner", a->r->who->person_name,
+                                    "cost_centre", a->cost_centre, "parameters", a->parameters);
+    return values ? repository_accept(c, &a->version, a->environment, values, a->r->arena, e) : err_set(e, ERR_INTERNAL, "the order's values are no valid text");
+}
+
 /* Team, environment, golden path and parameters of a create; fills version, parameters, cost centre. */
 static int check_create(struct db_conn *c, struct accept *a, struct err *e)
 {
@@ -113,7 +121,8 @@ static int check_create(struct db_conn *c, struct accept *a, struct err *e)
     if ((x = templates_check_name(&a->version, a->name, e)))
         return x;
     a->template_version = a->version.id;
-    return templates_check_parameters(&a->version, json_object_get(r->json, "parameters"), &a->parameters, e);
+    x = templates_check_parameters(&a->version, json_object_get(r->json, "parameters"), &a->parameters, e);
+    return !x && templates_repository(&a->version) ? check_repository(c, a, e) : x;
 }
 
 /* Generated values are made once, sealed, and used by every later run on the service. */

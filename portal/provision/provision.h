@@ -18,6 +18,7 @@ struct provision_options {
     const char *node_id;
     struct read_cache *reads;      /* serve only; NULL: every read asks the database */
     /* work only */
+    const char *data_dir;          /* the node's own folder */
     const char *runs_dir;          /* run folders, kept short: unix sockets lie below */
     const char *engine;            /* path or name of tofu / terraform */
     const char *providers;         /* colon-separated roots of unpacked mirrors */

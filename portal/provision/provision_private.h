@@ -118,6 +118,9 @@ int delegations_revoke(struct http_req *r, struct err *e);
 /* ---- approval_clock.c ---- */
 int approval_clock(struct job *j, struct err *e);
 
+/* What monitoring, catalog and repository say about the service: parameters, tags, outputs that are no secret. Owned by the caller; NULL with *e. */
+json_t *road_service_values(struct db_conn *c, const struct order *o, struct err *e);
+
 /* ---- run.c: phases of the engine for an order ---- */
 enum run_end { RUN_OK, RUN_FAILED, RUN_STALE /* of an apply: nothing was done, the plan is to be made anew with the engine and providers there are now */ };
 struct run_outcome {
@@ -136,3 +139,17 @@ int run_apply(struct order *o, struct run_outcome *ret, struct err *e);
 int run_nothing_to_destroy(struct order *o, struct err *e);
 /* Whether the saved plan still fits state and template: 1 yes, 0 no. */
 int run_plan_is_current(struct order *o, struct err *e);
+
+/* ---- repository.c: the repository that a golden path makes (`spec.repository`) ---- */
+/* Whether an order may be taken: ERR_INVALID naming the field to blame. `values`: {name, team, environment, parameters, ...}. */
+int repository_accept(struct db_conn *c, const struct template_version *v, const char *environment, const json_t *values, struct arena *a, struct err *e);
+/* Whether there is room for it, before anything is planned. 0, and ret->end says whether the order fails; an error is tried again. */
+int repository_look(struct order *o, struct run_outcome *ret, struct err *e);
+/* Makes and pushes it, once: what was pushed before is found. Otherwise as repository_look(). */
+int repository_push(struct order *o, struct run_outcome *ret, struct err *e);
+/* In the transaction that registers a service: its output `repository_url`, when there is a repository. */
+int repository_register(struct db_conn *c, const struct order *o, struct err *e);
+/* In the transaction that ends it: the event that the repository stays, and the words for it; *ret_words is left alone when there is none. */
+int repository_keep(struct db_conn *c, const struct order *o, const char **ret_words, struct err *e);
+/* Removes what pushes left that were cut off. Before jobs start. */
+void repository_sweep(void);

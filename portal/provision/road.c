@@ -108,6 +108,13 @@ static int step_checking(struct order *o, struct err *e)
         return r;
     if (a.outcome == GATE_DENY)
         return fail_denied(o, gate_point_name(a.point), a.reason, e);
+    if (!o->destroy && templates_repository(&o->version)) {
+        struct run_outcome out = {0};
+        if ((r = repository_look(o, &out, e)))
+            return r;
+        if (out.end == RUN_FAILED)
+            return finish_failed(o, out.reason, out.problem, "destroyed", e);
+    }
     return go(o, "planning", a.reason, e);
 }
 
@@ -188,8 +195,7 @@ static int step_applying(struct order *o, struct err *e)
     return out.end == RUN_FAILED ? fail_run(o, &out, e) : go(o, "monitoring", "", e);
 }
 
-/* What monitoring and catalog say about the service: parameters, and outputs that are no secret. */
-static json_t *service_values(struct db_conn *c, const struct order *o, struct err *e)
+json_t *road_service_values(struct db_conn *c, const struct order *o, struct err *e)
 {
     DB_RESULT_AUTO row = NULL;
     json_t *outputs = NULL, *parameters = NULL, *tags = NULL;
@@ -225,7 +231,7 @@ static int monitor_body(struct db_conn *c, void *arg, struct err *e)
     if (o->destroy)
         return monitoring_remove(c, o->service_id, e);
     struct environment_run env = {0};
-    json_t *values = service_values(c, o, e);
+    json_t *values = road_service_values(c, o, e);
     int r = values ? environment_open(c, o->environment, o->job->arena, &env, e) : e->code;
     if (!r) {
         const json_t *region = json_object_get(env.settings, "region");
@@ -286,7 +292,7 @@ static int possibly_left(struct db_conn *c, const struct order *o, const char **
 static int register_body(struct db_conn *c, void *arg, struct err *e)
 {
     struct order *o = arg;
-    const char *reason = NULL;
+    const char *left = NULL, *kept = NULL;
     int r;
     if (o->destroy) {
         r = catalog_remove_service(c, o->service_id, e);
@@ -295,22 +301,30 @@ static int register_body(struct db_conn *c, void *arg, struct err *e)
         if (!r)
             r = db_run(c, Q_RUN_FORGET, NULL, e, db_text(o->service_id));
         if (!r)
-            r = possibly_left(c, o, &reason, e);
-    } else {
-        json_t *values = service_values(c, o, e);
+            r = possibly_left(c, o, &left, e);
+        if (!r)
+            r = repository_keep(c, o, &kept, e);
+    } else if (!(r = repository_register(c, o, e))) {
+        json_t *values = road_service_values(c, o, e);
         struct catalog_service s = {.id = o->service_id, .name = o->name, .team = o->team, .template = o->template, .version = &o->version, .values = values};
         r = values ? catalog_register_service(c, &s, o->job->arena, e) : e->code;
         json_decref(values);
     }
     if (r)
         return r;
+    const char *reason = left && kept ? arena_printf(o->job->arena, "%s; %s", left, kept) : left ? left : kept;
     struct move m = {.o = o, .to = "ready", .reason = reason, .service_state = o->destroy ? "destroyed" : "ready"};
     return move_body(c, &m, e);
 }
 
 static int step_registering(struct order *o, struct err *e)
 {
-    int r = road_tx(o, register_body, o, e);
+    struct run_outcome out = {0};
+    int r = !o->destroy && templates_repository(&o->version) ? repository_push(o, &out, e) : 0;
+    if (!r && out.end == RUN_FAILED)
+        return fail_run(o, &out, e);
+    if (!r)
+        r = road_tx(o, register_body, o, e);
     if (!r)
         o->state = "ready";
     return r;

@@ -107,6 +107,8 @@ static int make_tfvars(struct run_setup *s, struct err *e)
 /* Credentials go to the provider that reads them: a PostgreSQL provider learns no cloud keys. */
 static bool credential_is_for(const char *credential, const char *address)
 {
+    if (!strncmp(credential, "GIT_", 4)) /* for the repositories that golden paths make: repository.c */
+        return false;
     static const struct { const char *prefix, *type; } known[] = {
         {"PG", "/postgresql"}, {"AWS_", "/aws"}, {"ARM_", "/azurerm"}, {"GOOGLE_", "/google"}, {"MYSQL_", "/mysql"}, {"RABBITMQ_", "/rabbitmq"},
     };

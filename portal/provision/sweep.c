@@ -75,6 +75,8 @@ static int sweep_rows(int *swept, struct err *e)
 int provision_sweep(bool at_start, struct err *e)
 {
     int swept = 0, held = 0;
+    if (at_start)
+        repository_sweep();
     int r = tf_sweep(provision_get()->runs_dir, at_start ? 15000 : 0, on_leftover, &swept, &held, e);
     if (!r && at_start && !held)
         r = sweep_rows(&swept, e);
