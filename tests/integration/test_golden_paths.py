@@ -16,18 +16,18 @@ import zipfile
 import boto3
 import pytest
 
-from support.platform import CHECKOUT, Platform, free_port, wait_for
+from support.platform import CHECKOUT, Platform, free_port, git, wait_for
 
 from test_cloud import has_aws
 
 pytestmark = pytest.mark.skipif(not has_aws(), reason="no mirror on this machine has the AWS provider")
 
 TAGS = {"Owner": "admin", "CostCenter": "cc-7", "ManagedBy": "soma", "Environment": "cloud"}
-PATHS = ["mysql-database", "postgres-rds", "rabbitmq-broker", "file-storage", "lambda-function", "container-service", "redis-cache"]
+PATHS = ["web-app-standard", "mysql-database", "postgres-rds", "rabbitmq-broker", "file-storage", "lambda-function", "container-service", "redis-cache"]
 PLANNED_ONLY = {"redis-cache": "moto deletes neither subnet groups nor parameter groups of ElastiCache, and its replication groups never come up"}
 ENGINES = ["SOMA_TOFU", "SOMA_TERRAFORM"]
 MADE_BY = {"mysql-database": "SOMA_TOFU", "postgres-rds": "SOMA_TERRAFORM", "rabbitmq-broker": "SOMA_TOFU", "file-storage": "SOMA_TERRAFORM",
-           "lambda-function": "SOMA_TOFU", "container-service": "SOMA_TERRAFORM"}
+           "web-app-standard": "SOMA_TERRAFORM", "lambda-function": "SOMA_TOFU", "container-service": "SOMA_TERRAFORM"}
 NAMES = {"mysql-database": "orders--db", "container-service": "a-name-of-forty-letters-is-the-longest--1"[:39] + "1"}  # what AWS itself would refuse
 SLOW = ["mysql-database", "postgres-rds", "container-service"]
 SECONDS = 600
@@ -58,14 +58,18 @@ class Side:
         self.engine, self.endpoint = engine, endpoint
         self.soma = Platform(engine=os.environ[engine], job_threads=8)
         self.made, self.planned, self.destroyed = {}, {}, {}
+        self.remotes = self.soma.folder / "remotes"
+        self.remotes.mkdir()
 
     def begin(self):
         self.soma.start()
         self.soma.bootstrap()
         self.soma.fill()
         self.soma.must(201, "POST", "/api/v1/environments", {
-            "name": "cloud", "settings": {"aws_endpoint": self.endpoint, "region": "eu-central-1"},
-            "credentials": {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-secret"}})
+            "name": "cloud", "settings": {"aws_endpoint": self.endpoint, "region": "eu-central-1", "postgres_host": "127.0.0.1",
+                                          "postgres_port": str(self.soma.workloads.port), "git_remote_base": f"file://{self.remotes}"},
+            "credentials": {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-secret", "PGUSER": "soma_provisioner",
+                            "PGPASSWORD": self.soma.secrets["provisioner"]}})
 
     def order_slow(self):
         self.made = {path: self.order(path) for path in SLOW if MADE_BY[path] == self.engine}
@@ -158,6 +162,27 @@ def test_the_mock_cannot_make_a_cache(sides):
         assert order["state"] == "ready", order["reason"]
 
 
+def test_a_web_application_has_database_bucket_and_repository(sides, tmp_path):
+    side, outputs = made(sides, "web-app-standard")
+    assert side.soma.workloads.sql("select 1 from pg_database where datname = 'web-app-standard'") == [["1"]]
+    has_tags(tags_of(side.client("s3").get_bucket_tagging(Bucket=outputs["bucket"])["TagSet"]))
+    assert outputs["repository_url"] == f"file://{side.remotes}/web-app-standard.git"
+    git(tmp_path, "clone", "-q", outputs["repository_url"], "clone")
+    assert f"bucket `{outputs['bucket']}` in eu-central-1" in (tmp_path / "clone/README.md").read_text()
+    assert 'PORT="${PORT:-8080}"' in (tmp_path / "clone/bin/dev").read_text(), "what is the shell's stays the shell's"
+    assert os.access(tmp_path / "clone/bin/dev", os.X_OK) and not os.access(tmp_path / "clone/README.md", os.X_OK)
+    skeleton = CHECKOUT / "templates/web-app-standard/skeleton"
+    assert (tmp_path / "clone/static/icon.png").read_bytes() == (skeleton / "static/icon.png").read_bytes()
+    assert git(tmp_path / "clone", "ls-files").count("\n") + 1 == sum(p.is_file() for p in skeleton.rglob("*"))
+    done = subprocess.run([sys.executable, "-m", "unittest", "discover", "-s", "tests"], cwd=tmp_path / "clone", check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    secret = side.soma.must(200, "POST", "/api/v1/services/web-app-standard/outputs/reveal", {}).json["outputs"]["password"]["value"]
+    assert subprocess.run(["grep", "-rqF", secret, tmp_path / "clone"], check=False).returncode == 1
+    providers = [provider["address"] for provider in json.loads(side.soma.store.sql(
+        f"select providers from soma.run where order_id = '{side.made['web-app-standard']}' and phase = 'apply'", "soma")[0][0])]
+    assert sorted(address.rsplit("/", 1)[1] for address in providers) == ["aws", "postgresql"], "one of each"
+
+
 @pytest.mark.parametrize("path", ["mysql-database", "postgres-rds"])
 def test_a_database_server_is_encrypted_and_private(sides, path):
     side, outputs = made(sides, path)
@@ -246,6 +271,14 @@ def test_it_is_destroyed(ended, path):
     side = ended[MADE_BY[path]]
     order = side.soma.wait_order(side.destroyed[path], seconds=SECONDS)
     assert order["state"] == "ready", order["reason"]
+
+
+def test_a_repository_outlives_its_application(ended):
+    side = ended[MADE_BY["web-app-standard"]]
+    order = side.soma.wait_order(side.destroyed["web-app-standard"], seconds=SECONDS)
+    assert "stays" in order["reason"] and str(side.remotes) in order["reason"]
+    assert git(side.remotes / "web-app-standard.git", "log", "--format=%s") == "Start web-app-standard"
+    assert side.soma.workloads.sql("select 1 from pg_database where datname = 'web-app-standard'") == []
 
 
 def test_nothing_is_left_in_the_cloud(ended):
