@@ -213,7 +213,8 @@ static int upload(struct fetch *f, git_remote *remote)
 /* Hosts say in different ways that a repository is not there. */
 static int explain_absence(struct err *e)
 {
-    if (e->code == ERR_NOT_FOUND || strstr(e->msg, "404") || strstr(e->msg, "not found") || strstr(e->msg, "does not exist"))
+    bool said = e->code == ERR_NOT_FOUND || strstr(e->msg, "status code: 404") || strstr(e->msg, "not found") || strstr(e->msg, "does not exist");
+    if (said && e->code != ERR_DENIED)
         err_set(e, ERR_NOT_FOUND, "there is no such repository, and the host makes none by itself when something is pushed; make an empty one there");
     return e->code;
 }

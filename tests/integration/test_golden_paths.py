@@ -56,7 +56,7 @@ class Side:
 
     def __init__(self, engine, endpoint):
         self.engine, self.endpoint = engine, endpoint
-        self.soma = Platform(engine=os.environ[engine], job_threads=8)
+        self.soma = Platform(engine=os.environ[engine], job_threads=4)
         self.made, self.planned, self.destroyed = {}, {}, {}
         self.remotes = self.soma.folder / "remotes"
         self.remotes.mkdir()
@@ -264,6 +264,14 @@ def test_it_is_in_the_catalog_and_watched(sides, path, tmp_path):
     dashboard = json.loads(side.soma.must(200, "GET", f"/api/v1/services/{name}/monitoring/dashboard").body)
     assert "{{ soma." not in json.dumps(dashboard) and len(dashboard["panels"]) >= 4
     assert outputs["region"] == "eu-central-1"
+
+
+@pytest.mark.parametrize("path, name", [("container-service", "internal-api"), ("lambda-function", "sthree-x"), ("web-app-standard", "postgres"), ("web-app-standard", "xn--x")])
+def test_a_name_that_aws_or_postgresql_keeps_is_refused_at_once(sides, path, name):
+    soma = sides["SOMA_TOFU"].soma
+    refused = soma.api("POST", "/api/v1/orders", {"kind": "create", "name": name, "template": path, "environment": "cloud", "team": "payments", "parameters": {}},
+                       headers={"Idempotency-Key": secrets.token_hex(8)})
+    assert refused.status == 422 and [field["pointer"] for field in refused.json["errors"]] == ["/name"], refused
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in PLANNED_ONLY])

@@ -77,6 +77,7 @@ def app(soma, golden_path, tmp_path_factory):
     assert soma.api("GET", "/api/v1/templates/little-app").status == 200, soma.api("GET", "/api/v1/templates/repositories/little")
     place(soma, "code", f"file://{remotes}/")
     soma.remotes = remotes
+    assert soma.must(200, "GET", "/api/v1/templates/little-app").json["outputs"].keys() == {"token", "repository_url"}
     return soma
 
 
