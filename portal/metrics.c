@@ -7,6 +7,8 @@
 #include "portal/http/http.h"
 #include "portal/jobs/jobs.h"
 #include "portal/node.h"
+#include "portal/notify/notify.h"
+#include "portal/provision/approval.h"
 
 static struct { struct node *node; struct http_server *api; struct jobs *jobs; struct cluster *cluster; } parts;
 static atomic_bool draining;
@@ -67,6 +69,25 @@ static void job_metrics(struct buf *b)
     metric(b, "soma_jobs_queued", "gauge", "Jobs that wait in the installation", s.queued);
 }
 
+static void approval_metrics(struct buf *b)
+{
+    DB_CONN_AUTO c = NULL;
+    int64_t waiting, oldest;
+    if (db_take(parts.node->db, &c, NULL) || approval_count(c, &waiting, &oldest, NULL))
+        return;
+    metric(b, "soma_approvals_waiting", "gauge", "Orders of the installation that wait for approval", waiting);
+    metric(b, "soma_approval_oldest_seconds", "gauge", "How long the oldest of them has waited", oldest);
+}
+
+static void notify_metrics(struct buf *b)
+{
+    struct notify_stats s;
+    notify_get_stats(&s);
+    metric(b, "soma_notify_sent_total", "counter", "Messages this worker sent", s.sent);
+    metric(b, "soma_notify_retried_total", "counter", "Tries that will be repeated", s.retried);
+    metric(b, "soma_notify_failed_total", "counter", "Messages that were refused for good", s.failed);
+}
+
 static int get_metrics(struct http_req *r, struct err *e)
 {
     (void)e;
@@ -77,6 +98,10 @@ static int get_metrics(struct http_req *r, struct err *e)
         http_metrics(&b);
     if (parts.jobs)
         job_metrics(&b);
+    if (parts.jobs)
+        notify_metrics(&b);
+    if (parts.api)
+        approval_metrics(&b);
     if (parts.node && parts.node->db) {
         struct db_stats s;
         db_get_stats(parts.node->db, &s);

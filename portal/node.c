@@ -15,6 +15,8 @@
 #include "portal/core/id.h"
 #include "portal/core/log.h"
 #include "portal/core/thread.h"
+#include "portal/notify/notify.h"
+#include "portal/provision/approval.h"
 #include "portal/provision/provision.h"
 #include "portal/secrets/secrets.h"
 #include "portal/templates/templates.h"
@@ -52,6 +54,8 @@ int node_configure(struct node *n, int *argc, char **argv, struct err *e)
     config_add(n->config, "cluster", cluster_config);
     config_add(n->config, "golden paths", templates_config);
     config_add(n->config, "terraform", provision_config);
+    config_add(n->config, "approval", approval_config);
+    config_add(n->config, "notifications", notify_config);
     n->config_path = getenv("SOMA_CONFIG");
     int kept = 1;
     for (int i = 1; i < *argc; i++) {

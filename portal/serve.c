@@ -11,10 +11,13 @@
 #include "portal/core/log.h"
 #include "portal/http/http.h"
 #include "portal/http/openapi_check.h"
+#include "portal/http/page.h"
 #include "portal/jobs/jobs.h"
 #include "portal/loop/loop.h"
 #include "portal/monitoring/monitoring.h"
 #include "portal/node.h"
+#include "portal/notify/notify.h"
+#include "portal/provision/approval.h"
 #include "portal/provision/cache.h"
 #include "portal/provision/gates.h"
 #include "portal/provision/provision.h"
@@ -36,12 +39,12 @@ struct serve {
 static void access_line(struct http_req *r, int status, size_t bytes, int64_t duration_us)
 {
     if (status >= 500 && status != 503)
-        log_error("request", LOG_S("method", r->method), LOG_S("path", r->path), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us));
+        log_error("request", LOG_S("method", r->method), LOG_S("path", http_log_path(r)), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us));
     else if (strcmp(r->method, "GET"))
-        log_info("request", LOG_S("method", r->method), LOG_S("path", r->path), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us),
+        log_info("request", LOG_S("method", r->method), LOG_S("path", http_log_path(r)), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us),
                  LOG_S("actor", r->who ? r->who->name : NULL));
     else
-        log_debug("request", LOG_S("method", r->method), LOG_S("path", r->path), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us));
+        log_debug("request", LOG_S("method", r->method), LOG_S("path", http_log_path(r)), LOG_I("status", status), LOG_I("bytes", (int64_t)bytes), LOG_I("us", duration_us));
 }
 
 static const struct http_hooks hooks = {
@@ -80,7 +83,7 @@ static int open_api(struct serve *s, struct err *e)
     int r = http_server_new(&o, &s->api, e);
     if (r)
         return r;
-    const struct http_route *tables[] = {auth_routes, audit_routes, jobs_routes, cluster_routes, templates_routes, monitoring_routes, provision_routes};
+    const struct http_route *tables[] = {auth_routes, audit_routes, jobs_routes, cluster_routes, notify_routes, templates_routes, monitoring_routes, provision_routes};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         http_server_add(s->api, tables[i]);
     http_add_builtin(s->api, &builtin);
@@ -130,8 +133,12 @@ static int open_all(struct serve *s, struct err *e)
     monitoring_set_db(n->db);
     jobs_set_db(n->db);
     gates_register_builtin();
+    provision_register_messages();
+    approval_configure(c);
     provision_configure(&(struct provision_options){.db = n->db, .cluster = s->cluster, .node_id = n->id, .reads = s->reads});
-    r = open_api(s, e);
+    r = notify_configure(c, n->db, s->cluster, e);
+    if (!r)
+        r = open_api(s, e);
     metrics_configure(n, s->api, NULL, s->cluster);
     return r ? r : metrics_listen(config_str(c, "metrics_listen"), &s->health, e);
 }

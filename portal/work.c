@@ -11,6 +11,8 @@
 #include "portal/http/http.h"
 #include "portal/jobs/jobs.h"
 #include "portal/node.h"
+#include "portal/notify/notify.h"
+#include "portal/provision/approval.h"
 #include "portal/provision/gates.h"
 #include "portal/provision/provision.h"
 #include "portal/templates/templates.h"
@@ -88,6 +90,10 @@ static int open_all(struct work *w, struct err *e)
                                                     .fetch_ms = config_int(c, "templates_fetch_seconds") * 1000, .fetch_bytes = config_int(c, "templates_fetch_mib") << 20});
     cluster_set_event_days((int)config_int(c, "event_days"));
     gates_register_builtin();
+    provision_register_messages();
+    approval_configure(c);
+    if ((r = notify_configure(c, n->db, w->cluster, e)))
+        return r;
     provision_configure(&(struct provision_options){.db = n->db, .cluster = w->cluster, .node_id = n->id, .data_dir = config_str(c, "data_dir"), .runs_dir = n->runs_dir,
                                                     .engine = config_str(c, "engine"),
                                                     .providers = config_str(c, "provider_mirror"), .leash = w->leash, .plan_wall_ms = config_int(c, "plan_minutes") * 60000,
@@ -98,6 +104,7 @@ static int open_all(struct work *w, struct err *e)
     add_kinds(w, provision_jobs);
     add_kinds(w, templates_jobs);
     add_kinds(w, cluster_jobs);
+    add_kinds(w, notify_jobs);
     add_kinds(w, house_jobs);
     struct jobs_options jobs = {.db = n->db, .node_id = n->id, .threads = (int)config_int(c, "job_threads"), .lease_ms = (int)config_int(c, "lease_seconds") * 1000,
                                 .poll_ms = 1000, .labels = config_str(c, "labels"), .kinds = w->kinds};

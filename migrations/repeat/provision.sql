@@ -57,6 +57,15 @@ create or replace function approval_concerns(p_order uuid, p_person uuid) return
                                                                           and approval_holds(g.from_person, d.role, d.team))))
 $$;
 
+-- What an estimating gate said about the order, newest first; null when none did.
+create or replace function order_price(p_order uuid) returns text language sql stable as $$
+    select x.price ->> 'monthly_cost' || ' ' || coalesce(x.price ->> 'currency', 'USD') || ' a month'
+           || coalesce(' (' || nullif(x.price ->> 'previous_monthly_cost', '') || ' before)', '')
+      from (select case when g.detail ? 'monthly_cost' then g.detail when g.detail -> 'estimate' ? 'monthly_cost' then g.detail -> 'estimate' end as price, g.id
+              from gate_decision g where g.order_id = p_order and g.detail is not null) x
+     where x.price is not null order by x.id desc limit 1
+$$;
+
 create or replace function approval_json(a approval) returns jsonb language sql stable as $$
     select jsonb_build_object('id', a.id, 'round', a.round, 'state', a.state, 'reason', a.reason, 'asked_at', rfc3339(a.asked_at), 'expires_at', rfc3339(a.expires_at),
         'ended_at', rfc3339(a.ended_at), 'plan', a.plan,
@@ -71,7 +80,7 @@ $$;
 
 -- With the order it is about; `mine`: whether the person can decide about it.
 create or replace function approval_item_json(a approval, o orders, p_mine boolean) returns jsonb language sql stable as $$
-    select approval_json(a) || jsonb_build_object('mine', p_mine, 'order', jsonb_build_object('id', o.id, 'kind', o.kind, 'name', o.name, 'template', o.template,
+    select approval_json(a) || jsonb_build_object('mine', p_mine, 'price', order_price(o.id), 'order', jsonb_build_object('id', o.id, 'kind', o.kind, 'name', o.name, 'template', o.template,
         'environment', o.environment, 'team', o.team, 'cost_centre', o.cost_centre, 'ordered_by', o.actor_name, 'person', o.person_name, 'state', o.state,
         'requested_at', rfc3339(o.requested_at)))
 $$;
@@ -111,5 +120,5 @@ create or replace function service_json(s service) returns jsonb language sql st
 $$;
 
 grant execute on function rfc3339(timestamptz), environment_json(environment), order_json(orders), order_detail_json(orders), service_json(service),
-    approval_holds(uuid, text, text), approval_rights(uuid, uuid, jsonb, boolean), approval_concerns(uuid, uuid), approval_json(approval),
+    approval_holds(uuid, text, text), approval_rights(uuid, uuid, jsonb, boolean), approval_concerns(uuid, uuid), order_price(uuid), approval_json(approval),
     approval_item_json(approval, orders, boolean), delegation_json(approval_delegation) to soma_app;

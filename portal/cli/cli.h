@@ -91,5 +91,5 @@ void cli_json_free(json_t **j);
 #define FLAG_LIMIT {"limit", 0, FLAG_INT, "N", NULL, false, "at most N of them (default 500)"}
 
 extern const struct command session_commands[], people_commands[], accounts_commands[], teams_commands[], roles_commands[], tokens_commands[],
-    environments_commands[], templates_commands[], orders_commands[], approvals_commands[], services_commands[], audit_commands[], nodes_commands[], jobs_commands[],
+    environments_commands[], templates_commands[], orders_commands[], approvals_commands[], notify_commands[], services_commands[], audit_commands[], nodes_commands[], jobs_commands[],
     policy_commands[], completion_commands[];

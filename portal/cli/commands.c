@@ -12,7 +12,7 @@ const struct flag cli_global_flags[] = {
 };
 
 const struct command *const cli_tables[] = {
-    session_commands,   orders_commands,       approvals_commands, services_commands, templates_commands, environments_commands, teams_commands, people_commands,
+    session_commands,   orders_commands,       approvals_commands, notify_commands, services_commands, templates_commands, environments_commands, teams_commands, people_commands,
     accounts_commands,  roles_commands,        tokens_commands,   audit_commands,     nodes_commands,        jobs_commands,  policy_commands, completion_commands,
     NULL,
 };
@@ -39,6 +39,7 @@ const struct cli_noun cli_nouns[] = {
     {"roles", "who may do what, where"},
     {"tokens", "API tokens"},
     {"audit", "the log of every write and every look at a secret"},
+    {"notify", "messages by mail and Slack"},
     {"nodes", "the machines of this installation"},
     {"jobs", "the queue"},
     {"completion", "completion for your shell"},

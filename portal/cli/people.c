@@ -91,7 +91,7 @@ static int run_update(struct cli *c, struct err *e)
             return err_set(e, ERR_INVALID, "--%s is no UTF-8", flags[i]);
     }
     if (!json_object_size(body))
-        return err_set(e, ERR_INVALID, "nothing to change was given; `soma people update --help` lists what can be");
+        return args_wrong(e, "nothing to change was given; `soma people update --help` lists what can be");
     int code = cli_send(c, "PATCH", client_path(c->arena, "/api/v1/people/{}", args_word(&c->args, 0)), body, "", &person, e);
     if (!code)
         output_document(&c->out, fields, person);
@@ -131,6 +131,45 @@ static int run_enable(struct cli *c, struct err *e)
     return turn(c, "/api/v1/people/{}/enable", e);
 }
 
+/* ---- Slack ---- */
+
+static const struct column slack_fields[] = {
+    {"Person", "person", COLUMN_TEXT}, {"Slack user", "user", COLUMN_TEXT}, {"Workspace", "team", COLUMN_TEXT}, {"Linked by", "linked_by", COLUMN_TEXT}, {0},
+};
+
+static const struct flag slack_flags[] = {
+    {"user", 0, FLAG_TEXT, "ID", NULL, false, "Slack's id of the user, U...: by a platform-admin"},
+    {"team", 0, FLAG_TEXT, "ID", NULL, false, "Slack's id of the workspace, T..., when there are several"},
+    {"code", 0, FLAG_TEXT, "CODE", NULL, false, "the code that Slack showed you: links you yourself"},
+    FLAG_END,
+};
+
+static int run_link_slack(struct cli *c, struct err *e)
+{
+    const struct args *a = &c->args;
+    const char *code = args_text(a, "code"), *user = args_text(a, "user"), *name = args_word(a, 0);
+    JSON_AUTO linked = NULL;
+    if (!code == !user || !user == !!name)
+        return args_wrong(e, "say either PERSON --user ID, or --code CODE");
+    JSON_AUTO body = code ? json_pack("{s:s}", "code", code) : json_pack("{s:s, s:s*}", "user", user, "team", args_text(a, "team"));
+    if (!body)
+        return err_set(e, ERR_INVALID, "a word of this command is no UTF-8");
+    int x = code ? cli_send(c, "POST", "/api/v1/slack/link", body, "", &linked, e)
+                 : cli_send(c, "PUT", client_path(c->arena, "/api/v1/people/{}/slack", name), body, "", &linked, e);
+    if (!x)
+        output_document(&c->out, slack_fields, linked);
+    return x;
+}
+
+static int run_unlink_slack(struct cli *c, struct err *e)
+{
+    const char *name = args_word(&c->args, 0);
+    int code = cli_send(c, "DELETE", client_path(c->arena, "/api/v1/people/{}/slack", name), NULL, "", NULL, e);
+    if (!code)
+        output_note("%s is not linked to a Slack user any more.", name);
+    return code;
+}
+
 const struct command people_commands[] = {
     {"people list", "", (const struct flag[]){FLAG_LIMIT, FLAG_END}, run_list, 0, 0, NULL, "all people", NULL},
     {"people show", "PERSON", NULL, run_show, 1, 1, "people", "one person and their roles", NULL},
@@ -140,5 +179,8 @@ const struct command people_commands[] = {
     {"people enable", "PERSON", NULL, run_enable, 1, 1, "people", "let somebody in again", NULL},
     {"people password", "PERSON", password_flags, run_password, 1, 1, "people", "give somebody a new password",
      "`soma password` changes your own.\n"},
+    {"people link-slack", "[PERSON]", slack_flags, run_link_slack, 0, 1, "people", "say which Slack user a person is",
+     "Examples:\n  soma people link-slack ada --user U024BE7LH\n  soma people link-slack --code K7Q2M9XWPD4T\n"},
+    {"people unlink-slack", "PERSON", NULL, run_unlink_slack, 1, 1, "people", "forget which Slack user a person is, also your own", NULL},
     {0},
 };

@@ -4,7 +4,7 @@
 
 #include "portal/audit/audit.h"
 #include "portal/core/log.h"
-#include "portal/provision/provision_private.h"
+#include "portal/provision/approval_private.h"
 #include "provision_queries.h"
 
 struct due { struct job *j; const char *round, *order; const char *name; };
@@ -50,6 +50,8 @@ static int expire_tx(struct db_conn *c, void *arg, struct err *e)
     r = order_move(c, d->order, db_str(order, 0, 1), "awaiting_approval", "canceled", "system", reason, problem.data, e);
     if (!r)
         r = order_give_back(c, d->order, order, reason, e);
+    if (!r)
+        r = approval_tell(c, d->round, "ended", e);
     return r ? r : audit_end(c, d, order, e);
 }
 
@@ -71,7 +73,8 @@ static int remind_tx(struct db_conn *c, void *arg, struct err *e)
     buf_json_kint(&data, "reminder", db_i64(row, 0, 0));
     buf_json_kv(&data, "expires_at", db_str(row, 0, 1));
     buf_char(&data, '}');
-    return order_event(c, d->order, db_str(order, 0, 1), "approval.reminder", data.data, e);
+    r = order_event(c, d->order, db_str(order, 0, 1), "approval.reminder", data.data, e);
+    return r ? r : approval_tell(c, d->round, db_i64(row, 0, 0) == 1 ? "reminder1" : "reminder2", e);
 }
 
 static int load_due(struct job *j, struct db_result **ret, struct err *e)

@@ -6,6 +6,7 @@
 
 #include "portal/core/id.h"
 #include "portal/json/json.h"
+#include "portal/provision/approval_private.h"
 #include "portal/provision/provision_private.h"
 #include "portal/secrets/secrets.h"
 #include "provision_queries.h"
@@ -85,7 +86,9 @@ static int open_round(struct db_conn *c, struct order *o, const char *reason, st
         r = order_move(c, o->id, o->team, o->state, "awaiting_approval", "system", reason, NULL, e);
     if (!r)
         r = db_one(c, Q_APPROVAL_GET, &row, e, db_text(id));
-    return r ? r : order_event(c, o->id, o->team, "approval.asked", db_str(row, 0, 0), e);
+    if (!r)
+        r = order_event(c, o->id, o->team, "approval.asked", db_str(row, 0, 0), e);
+    return r ? r : approval_tell(c, id, "asked", e);
 }
 
 int approval_next(struct db_conn *c, struct order *o, const char *reason, const char **ret_state, struct err *e)
@@ -103,6 +106,17 @@ int approval_next(struct db_conn *c, struct order *o, const char *reason, const 
     }
     *ret_state = "applying";
     return order_move(c, o->id, o->team, o->state, "applying", "system", words ? "the plan was made anew and changes the same: the approval stands" : reason, NULL, e);
+}
+
+int approval_count(struct db_conn *c, int64_t *ret_waiting, int64_t *ret_oldest_s, struct err *e)
+{
+    DB_RESULT_AUTO row = NULL;
+    int r = db_one(c, Q_APPROVAL_COUNTS, &row, e);
+    if (r)
+        return r;
+    *ret_waiting = db_i64(row, 0, 0);
+    *ret_oldest_s = db_i64(row, 0, 1);
+    return 0;
 }
 
 /* ---- before the apply ---- */

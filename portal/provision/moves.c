@@ -3,7 +3,7 @@
 
 #include "portal/cluster/cluster.h"
 #include "portal/core/buf.h"
-#include "portal/provision/provision_private.h"
+#include "portal/provision/approval_private.h"
 #include "provision_queries.h"
 
 int order_event(struct db_conn *c, const char *order_id, const char *team, const char *type, const char *data, struct err *e)
@@ -24,7 +24,10 @@ int order_move(struct db_conn *c, const char *id, const char *team, const char *
         return err_set(e, ERR_CONFLICT, "the order is not %s any more", from);
     if (!strcmp(from, "awaiting_approval")) {
         const char *ended = !strcmp(to, "applying") ? "approved" : !strcmp(to, "failed") ? "rejected" : "canceled";
-        r = db_run(c, Q_APPROVAL_CLOSE, NULL, e, db_text(id), db_text(ended), db_text(reason ? reason : ""));
+        DB_RESULT_AUTO round = NULL;
+        r = db_run(c, Q_APPROVAL_CLOSE, &round, e, db_text(id), db_text(ended), db_text(reason ? reason : ""));
+        if (!r && db_rows(round) && strcmp(ended, "canceled"))
+            r = approval_tell(c, db_str(round, 0, 0), "ended", e);
     }
     if (!r)
         r = db_run(c, Q_ORDER_STEP_ADD, NULL, e, db_text(id), db_text(to), db_text(actor), db_text(reason ? reason : ""));

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "portal/http/page.h"
+#include "portal/provision/approval_private.h"
 #include "portal/provision/provision_private.h"
 
 static struct provision_options options;
@@ -44,6 +46,8 @@ const struct config_key provision_config[] = {
 };
 
 const struct http_route provision_routes[] = {
+    {"GET", "/approve/{token}", NULL, "public", approve_page_show, HTTP_SECRET_PATH, 0},
+    {"POST", "/approve/{token}", NULL, "public", approve_page_post, HTTP_SECRET_PATH | HTTP_RAW_BODY | HTTP_NO_CSRF, 65536},
     {"POST", "/api/v1/orders", "createOrder", "team:developer", orders_create, HTTP_IDEMPOTENT_REQUIRED, 256 * 1024},
     {"GET", "/api/v1/orders", "listOrders", "viewer", orders_list, 0, 0},
     {"GET", "/api/v1/orders/{id}", "getOrder", "viewer", orders_show, 0, 0},
@@ -71,6 +75,7 @@ const struct http_route provision_routes[] = {
 
 const struct jobs_kind provision_jobs[] = {
     {.kind = "order", .fn = road_run, .max_attempts = 8, .max_crashes = 5, .backoff_ms = 2000, .backoff_max_ms = 60000, .dead = road_dead},
+    {.kind = "approval.notify", .fn = approval_notify, .max_attempts = 8, .backoff_ms = 2000, .backoff_max_ms = 60000},
     {.kind = "approval.clock", .fn = approval_clock, .max_attempts = 3, .backoff_ms = 2000, .backoff_max_ms = 10000, .every_ms = 3000},
     {0},
 };

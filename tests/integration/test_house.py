@@ -27,12 +27,12 @@ def test_no_domain_includes_a_higher_floor():
 
 def test_each_library_has_one_seam():
     seams = {"libpq-fe.h": "db", "civetweb.h": "http", "uv.h": "loop", "git2.h": "git", "lua.h": "policy", "dlfcn.h": "plugins", "yaml.h": "json", "pcre2.h": "json",
-             "argon2.h": "crypto", "curl/curl.h": "cli"}
+             "argon2.h": "crypto", "curl/curl.h": "cli notify"}
     wrong = []
     for source in PORTAL.glob("**/*.[ch]"):
         for header in re.findall(r"#include <([^>]+)>", source.read_text()):
             domain = source.relative_to(PORTAL).parts[0]
-            if header in seams and seams[header] != domain:
+            if header in seams and domain not in seams[header].split():
                 wrong.append((str(source.relative_to(PORTAL)), header))
             if header.startswith("mbedtls/") and domain != "crypto":
                 wrong.append((str(source.relative_to(PORTAL)), header))

@@ -35,7 +35,7 @@ select exists (select from approval_demand d where d.order_id = $1),
        exists (select from run r where r.order_id = $1 and r.phase = 'apply')
 -- name: approval_close
 -- the order goes on from where it waited: its round has ended
-update approval set state = $2, reason = $3, ended_at = clock_timestamp() where order_id = $1 and state = 'waiting'
+update approval set state = $2, reason = $3, ended_at = clock_timestamp() where order_id = $1 and state = 'waiting' returning id
 -- name: approval_expire
 update approval set state = 'expired', reason = $2, ended_at = clock_timestamp() where id = $1 and state = 'waiting'
 -- name: approval_waiting
@@ -110,3 +110,30 @@ select count(*), coalesce(extract(epoch from clock_timestamp() - min(asked_at)),
 update orders set template_version = $2, parameters = $3::jsonb, version = version + 1 where id = $1
 -- name: service_take_version
 update service set template_version = $2, parameters = $3::jsonb, sealed_values = $4, version = version + 1 where id = $1
+-- name: approval_view
+select a.id, a.state, (select coalesce(string_agg(nullif(d.message, ''), '; '), '') from approval_asked d where d.approval = a.id), rfc3339(a.expires_at), o.id, o.kind, o.name, o.template, o.environment,
+       o.team, o.person_name, o.actor_name, o.person, coalesce(order_price(o.id), ''), case when a.state = 'waiting' then '' else a.reason end, a.expires_at <= clock_timestamp(), o.plan,
+       approval_json(a) -> 'demands', approval_json(a) -> 'decisions'
+  from approval a join orders o on o.id = a.order_id where a.id = $1
+-- name: approval_recipients
+-- who can still count; those who may do everything anyway only where nobody else is asked
+with can as (
+    select a.id, a.email, s.user_id,
+           exists (select from approval_asked d join role_binding b on b.account = a.id
+                    where d.approval = $1 and (b.role = d.role or d.role = 'viewer') and (b.team is null or b.team = d.team))
+           or exists (select from approval_delegation g where g.to_person = a.id and g.revoked_at is null and g.until > now()) as asked
+      from account a left join slack_user s on s.person = a.id
+     where a.kind = 'person' and a.disabled_at is null and exists (select from approval_rights($1, a.id, null, true))
+       and not exists (select from approval_decision x where x.approval = $1 and x.person = a.id)
+       and exists (select from approval r where r.id = $1 and r.state = 'waiting'))
+select id, email, user_id from can where asked or not exists (select from can o where o.asked) order by id limit 100
+-- name: approval_orderer
+select p.id, p.email, s.user_id from approval a join orders o on o.id = a.order_id join account p on p.id::text = o.person left join slack_user s on s.person = p.id
+ where a.id = $1 and a.state in ('approved', 'rejected', 'expired') and p.disabled_at is null
+-- name: link_insert
+insert into approval_link (hash, approval, person, expires_at) select $1, a.id, $3, a.expires_at from approval a where a.id = $2
+-- name: link_get
+select l.approval, l.person, p.name, l.used_at is not null, p.disabled_at is not null, l.expires_at <= clock_timestamp() from approval_link l join account p on p.id = l.person where l.hash = $1
+-- name: link_take
+-- used once: the second of two waits for the first and then finds it used
+update approval_link set used_at = clock_timestamp() where hash = $1 and used_at is null and expires_at > clock_timestamp()
