@@ -309,6 +309,8 @@ bool book_file_load_folder(struct book_file *book, const char *folder, char why[
     return each_file(folder, load_visited, book, why);
 }
 
+void book_file_set_date(struct book_file *book, const char *as_of) { book->as_of = pool_copy(book->pool, as_of); }
+
 static bool digest_visited(void *data, const char *path, char why[DOC_WHY])
 {
     size_t *digest = data;
