@@ -122,7 +122,8 @@ select json_build_object('name', t.name, 'title', coalesce(m->>'title', t.name),
            'tags', coalesce(m->'tags', '[]'), 'environments', s->'environments', 'typical_seconds', s->'typicalSeconds', 'repository', t.repository, 'path', v.path,
            'state', case when t.withdrawn_at is null and t.repository is not null then 'ready' else 'withdrawn' end,
            'version', v.number, 'version_id', v.id, 'commit', v.commit_id, 'published_at', to_char(v.published_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-           'parameters', s->'parameters', 'outputs', coalesce(s->'outputs', '{}') || case when s ? 'repository' then jsonb_build_object('repository_url', jsonb_build_object('title', 'Repository', 'sensitive', false)) else '{}' end, 'manifest', v.manifest,
+           'parameters', s->'parameters', 'outputs', case when s->'repository' is null then coalesce(s->'outputs', '{}')
+                else (coalesce(s->'outputs', '{}')::jsonb || '{"repository_url": {"title": "Repository", "sensitive": false}}')::json end, 'manifest', v.manifest,
            'versions', (select json_agg(json_build_object('id', o.id, 'number', o.number, 'commit', o.commit_id, 'repository', o.repository, 'path', o.path,
                                                           'published_at', to_char(o.published_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by o.number desc)
                           from (select * from template_version where template = t.name order by number desc limit 100) o))::text
