@@ -110,8 +110,10 @@ def test_attempts_to_sign_in_are_counted_by_all_nodes_together(soma, proxied):
     """By name on both nodes; by address as the trusted proxy tells it, which a client cannot change."""
     seen = [sign_in(soma, soma.nodes[0], "api-ghost", "wrong").status for _ in range(10)]
     assert seen == [401] * 10, seen
-    late = sign_in(soma, proxied, "api-ghost", "wrong", X_Forwarded_For="192.0.2.1")
-    assert late.status == 429 and int(late.headers["Retry-After"]) > 0, late
+    # A slow machine gives an attempt or two back meanwhile; a node that counted for itself would give ten.
+    tries = (sign_in(soma, proxied, "api-ghost", "wrong", X_Forwarded_For="192.0.2.1") for _ in range(6))
+    late = next((answer for answer in tries if answer.status != 401), None)
+    assert late and late.status == 429 and int(late.headers["Retry-After"]) > 0, late
     spread = [sign_in(soma, proxied, f"api-ghost-{i}", "wrong", X_Forwarded_For=f"203.0.113.{i}, 198.51.100.9").status for i in range(16)]
     assert spread[:12] == [401] * 12 and 429 in spread[12:], spread
     assert sign_in(soma, proxied, "api-ghost-20", "wrong", X_Forwarded_For="198.51.100.10").status == 401
@@ -144,7 +146,7 @@ def test_what_holds_a_secret_is_never_zipped(soma):
         soma.must(201, "POST", "/api/v1/teams", {"name": f"api-wide-{i}"})
         soma.must(201, "POST", "/api/v1/roles/bindings", {"account": "admin", "role": "viewer", "team": f"api-wide-{i}"})
     for method, path, body in (("GET", "/api/v1/session", None),
-                               ("POST", "/api/v1/people", {"name": "api-long", "title": "x" * 190, "email": "y" * 250}),
+                               ("POST", "/api/v1/people", {"name": "api-long", "title": "x" * 190, "email": f"{'y' * 60}@{'z' * 60}.example"}),
                                ("PATCH", "/api/v1/environments/local", {"settings": {"long": "z" * 1900}})):
         answer, data = fetch(soma, path, method, body=body, Accept_Encoding="gzip")
         assert answer.status in (200, 201) and answer.headers["Content-Encoding"] is None, (path, answer.status)

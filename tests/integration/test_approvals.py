@@ -21,7 +21,7 @@ def desk(soma):
         soma.person(name, *roles)
     target = {"settings": {"postgres_host": "127.0.0.1", "postgres_port": str(soma.workloads.port)},
               "credentials": {"PGUSER": "soma_provisioner", "PGPASSWORD": soma.secrets["provisioner"]}, "require_approval": True}
-    for name, more in (("guarded", {}), ("twofold", {"approval_count": 2}), ("brief", {"approval_seconds": 4}), ("risky", {"approval_team": "risk"})):
+    for name, more in (("guarded", {}), ("twofold", {"approval_count": 2}), ("brief", {"approval_seconds": 12}), ("risky", {"approval_team": "risk"})):
         soma.must(201, "POST", "/api/v1/environments", {"name": f"desk-{name}", **target, **more})
     return soma
 
@@ -134,7 +134,7 @@ def test_another_teams_approvers_see_and_decide_what_they_are_asked(desk):
 
 def test_an_approval_expires(desk):
     order = ask(desk, "appr-late", "desk-brief")
-    time.sleep(4.2)
+    time.sleep(12.2)
     late = decide(desk, order, "anton")
     assert late.status == 409 and ("time to approve" in late.json["detail"] or "canceled" in late.json["detail"]), late
     order = ended(desk, order)

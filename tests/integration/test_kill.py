@@ -216,11 +216,13 @@ def made(soma, name):
     return [int(soma.workloads.sql(f"select count(*) from {table} where {column} = '{name}'")[0][0]) for table, column in (("pg_database", "datname"), ("pg_roles", "rolname"))]
 
 
-def fail_in_the_middle(soma, name, **order):
+def fail_in_the_middle(soma, name, refused=None, **order):
     """Kills the worker while the database is being made, and takes the right password away, so that nobody can go on. The server makes the database nevertheless."""
     with NoNewDatabase(soma) as stop:
         placed = soma.order(name, wait=False, **order)["id"]
         wait_for("the apply stands in its middle", 60, stop.waiting)
+        if refused:  # what the server said of it is in the journal
+            wait_for(f"{refused} was refused", 60, lambda: any(e["type"] == "terraform.apply_errored" and refused in str(e["data"]) for e in soma.events(placed)))
         set_password(soma, "another one")
         soma.nodes[0].kill("work")
     failed = soma.wait_order(placed, seconds=240)
@@ -295,7 +297,7 @@ def test_what_is_somebody_elses_is_never_taken_over(own_soma, tmp_path):
     golden_path(tmp_path / "paths", "foreign", FOREIGN_TF)
     soma.add_templates("tests", tmp_path / "paths")
     soma.workloads.sql('create role "somebody-elses"')
-    failed = fail_in_the_middle(soma, "taker", template="foreign", parameters={})
+    failed = fail_in_the_middle(soma, "taker", refused="postgresql_role.somebody", template="foreign", parameters={})
     assert "postgresql_role.somebody" not in failed["reason"], failed["reason"]
     set_password(soma, soma.secrets["provisioner"])
     assert soma.destroy("taker")["state"] == "ready"
