@@ -231,11 +231,12 @@ def test_kill_9_of_serve_in_the_middle(outside):
     outside.nodes[0].kill("serve")
     time.sleep(0.5)
     outside.nodes[0].kill("serve")
-    done = ended(outside, order)
+    wait_for("somebody's click was answered", 120, lambda: 200 in answers or 409 in answers or 404 in answers or 410 in answers)
     stop.set()
     for c in clicks:
         c.join()
     wait_for("serve is back", 60, outside.nodes[0].ready)
+    done = ended(outside, order)
     assert done["state"] == "ready" and len(done["approval"]["decisions"]) == 1 and answers.count(200) <= 1
     assert outside.store.sql(f"select count(*) from soma.approval_decision d join soma.approval a on a.id = d.approval where a.order_id = '{order['id']}'", "soma") == [["1"]]
 
